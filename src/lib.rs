@@ -1,0 +1,1 @@
+//! amibox: an Asterisk Manager Interface server that stands alone.
