@@ -1,1 +1,3 @@
 //! amibox: an Asterisk Manager Interface server that stands alone.
+
+pub mod ami;

@@ -1,0 +1,15 @@
+//! The protocol without the network: bytes become messages, answers and events become bytes.
+//!
+//! Nothing here knows a socket, a thread, a file or a clock.
+
+pub mod class;
+pub mod decode;
+pub mod event;
+pub mod filter;
+pub mod message;
+pub mod reply;
+
+pub use class::Classes;
+pub use event::Event;
+pub use message::Message;
+pub use reply::Reply;
