@@ -1,0 +1,165 @@
+//! Login, Challenge and Logoff: the three actions that need no login.
+
+use std::time::Duration;
+
+use crate::ami::reply::Then;
+use crate::ami::{Classes, Event, Reply};
+use crate::auth::{self, Failure, Proof};
+use crate::session::Login;
+use crate::switch::{ActionSpec, Argument};
+
+use super::Call;
+use super::table::Row;
+
+/// How long the answer to a failed login is held back. (session/login-wrong-secret.)
+pub(super) const FAILURE_DELAY: Duration = Duration::from_secs(1);
+
+fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
+    if call.login.is_some() {
+        return reply.success("Already authenticated");
+    }
+    let message = call.message;
+    let name = message.value("Username");
+    let challenge = call.session.existing_challenge();
+    let proof = match message.value("AuthType") {
+        kind if kind.eq_ignore_ascii_case(b"MD5") => {
+            Proof::Key { challenge: challenge.as_deref(), key: message.value("Key") }
+        }
+        _ => Proof::Secret(message.value("Secret")),
+    };
+    match admit(call, name, proof) {
+        Ok(login) => greet(call, &login, reply),
+        Err(failure) => refuse(call, name, &failure, reply),
+    }
+}
+
+/// Decides the login and, where it is a good one, takes the user's place.
+fn admit(call: &Call<'_>, name: &[u8], proof: Proof<'_>) -> Result<Login, Failure> {
+    let config = call.core.config();
+    let manager = &config.manager;
+    let alone = manager.user(name).is_some_and(|user| !user.allowmultiplelogin);
+    if alone && call.core.sessions.has_user(name) {
+        return Err(Failure::InUse);
+    }
+    let user = auth::check(manager, name, call.session.peer.ip(), proof)?;
+    let login = Login { read: user.read, write: user.write, user };
+    let mask = match call.message.value("Events") {
+        b"" => Classes::ALL,
+        mask => Classes::mask(mask),
+    };
+    let filters = login.user.filters.iter().cloned().collect();
+    let sessions = &call.core.sessions;
+    sessions
+        .admit(call.session, login.clone(), alone, mask, filters, call.core.bus.head())
+        .map_err(|_| Failure::InUse)?;
+    Ok(login)
+}
+
+fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
+    let core = call.core;
+    core.metrics.logins.count();
+    if login.user.displayconnects {
+        log::info!("user '{}' logged in from {}", login.user.name.escape_ascii(), call.session.peer);
+    }
+    reply.success("Authentication accepted");
+    if call.session.sees(Classes::SYSTEM) {
+        call.session.tell(fully_booted(call));
+    }
+    core.publish(auth::success_event(&login.user.name, call.session, call.now), call.now);
+}
+
+fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>) {
+    let core = call.core;
+    core.metrics.login_failures.count();
+    log::warn!(
+        "login failed: user '{}' from {}: {failure}",
+        name.escape_ascii(),
+        call.session.peer.ip().to_canonical()
+    );
+    if let Some(event) = auth::failure_event(failure, name, call.session, call.now) {
+        core.publish(event, call.now);
+    }
+    reply.error(if *failure == Failure::InUse { "Login Already In Use" } else { "Authentication failed" });
+    reply.then(Then::CloseAfter(FAILURE_DELAY));
+}
+
+/// What a session that reads class system is told at its login, past filters and disabledevents. (events/fully-booted.)
+fn fully_booted(call: &Call<'_>) -> Event {
+    let seconds_since = |then: u64| call.now.saturating_sub(then) / 1_000_000;
+    Event::new("FullyBooted", Classes::SYSTEM)
+        .with("Uptime", seconds_since(call.core.started))
+        .with("LastReload", seconds_since(call.core.reloaded.load(std::sync::atomic::Ordering::Relaxed)))
+        .with("Status", "Fully Booted")
+}
+
+fn challenge(call: &Call<'_>, reply: &mut Reply<'_>) {
+    if !call.message.value("AuthType").eq_ignore_ascii_case(b"MD5") {
+        return reply.error("Must specify AuthType");
+    }
+    let name = call.message.value("Username");
+    let alone = call.core.config().manager.user(name).is_some_and(|user| !user.allowmultiplelogin);
+    if call.login.is_none() && alone && call.core.sessions.has_user(name) {
+        if let Some(event) = auth::failure_event(&Failure::InUse, name, call.session, call.now) {
+            call.core.publish(event, call.now);
+        }
+        return reply.error("Login Already In Use");
+    }
+    // Digits, as Asterisk's is: some clients read a number.
+    let challenge = call.session.challenge(|| ((call.core.random)() >> 1).to_string());
+    reply.start("Success").header("Challenge", challenge).end();
+}
+
+fn logoff(call: &Call<'_>, reply: &mut Reply<'_>) {
+    if let Some(login) = call.login.filter(|login| login.user.displayconnects) {
+        log::info!("user '{}' logged off from {}", login.user.name.escape_ascii(), call.session.peer);
+    }
+    reply.goodbye();
+}
+
+pub(super) const ACTIONS: &[Row] = &[
+        Row::own(
+            ActionSpec::new(
+                "Challenge",
+                Classes::NONE,
+                "Ask for a challenge to log in with.",
+                &[
+                    Argument::required("AuthType", "The kind of digest: MD5, in any case."),
+                    Argument::optional("Username", "The user who is going to log in."),
+                ],
+                "Answers with digits in the header Challenge. A Login with AuthType MD5 then sends, as Key, the hexadecimal MD5 \
+                 digest of the challenge followed by the secret, so that the secret itself does not travel. A connection \
+                 keeps its challenge.",
+            ),
+            challenge,
+        )
+        .before_login(),
+        Row::own(
+            ActionSpec::new(
+                "Login",
+                Classes::NONE,
+                "Log in.",
+                &[
+                    Argument::required("Username", "The user's section in manager.conf, in any case."),
+                    Argument::optional("Secret", "The user's secret, where no challenge is used."),
+                    Argument::optional("AuthType", "MD5 for a login by challenge."),
+                    Argument::optional("Key", "The answer to the challenge."),
+                    Argument::optional("Events", "Which events to send: on, off, class names or a bit mask."),
+                ],
+                "Opens the session to every other action that the user's write classes permit, and to the events that its read \
+                 classes let it see. A login that fails is answered after a second, and the connection closes.",
+            ),
+            login,
+        )
+        .before_login(),
+        Row::own(
+            ActionSpec::new(
+                "Logoff",
+                Classes::NONE,
+                "Log off and close the connection.",
+                &[],
+                "Says goodbye. What was sent behind it is not answered.",
+            ),
+            logoff,
+        )
+        .before_login(),
+];

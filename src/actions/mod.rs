@@ -1,0 +1,178 @@
+//! Actions: the gate that every one of them passes, and the table in which every one of them stands.
+//!
+//! An action comes from a listener as a message and gets its answer written into a [`Reply`]; which transport it came by is
+//! not known here. Nothing here touches a socket.
+
+mod command;
+mod login;
+mod session;
+mod table;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ami::decode::Defect;
+use crate::ami::{Message, Reply, reply::Then};
+use crate::auth;
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::session::{Login, Session, Sessions};
+use crate::switch::{Caller, Switch};
+
+pub use session::finish_wait;
+use table::{Run, Table};
+
+/// What all sessions share.
+pub struct Core {
+    /// Guards which configuration is in force; held to copy a reference.
+    config: Mutex<Arc<Config>>,
+    /// Who is connected.
+    pub sessions: Sessions,
+    /// The event log.
+    pub bus: Bus,
+    /// The counters.
+    pub metrics: Metrics,
+    /// What stands behind the interface.
+    pub switch: Box<dyn Switch>,
+    /// When the server started: Unix time in microseconds.
+    pub started: u64,
+    /// When the configuration was read last: Unix time in microseconds.
+    reloaded: AtomicU64,
+    /// Where random numbers come from.
+    random: fn() -> u64,
+    table: Table,
+}
+
+impl Core {
+    /// The shared state of a server that starts at `now`, Unix time in microseconds.
+    pub fn new(
+        config: Arc<Config>,
+        bus: Bus,
+        switch: Box<dyn Switch>,
+        now: u64,
+        random: fn() -> u64,
+    ) -> Core {
+        let core = Core {
+            table: Table::new(switch.actions()),
+            config: Mutex::new(config),
+            sessions: Sessions::default(),
+            bus,
+            metrics: Metrics::default(),
+            switch,
+            started: now,
+            reloaded: AtomicU64::new(now),
+            random,
+        };
+        core.configure_bus();
+        core
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another configuration in force, at that time. Sessions keep the classes that they logged in with.
+    pub fn set_config(&self, config: Arc<Config>, now: u64) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        self.reloaded.store(now, Ordering::Relaxed);
+        self.configure_bus();
+    }
+
+    /// Publishes an event that happens at that time.
+    pub fn publish(&self, event: crate::ami::Event, now: u64) {
+        self.metrics.events_published.count();
+        self.bus.publish(event, now);
+    }
+
+    fn configure_bus(&self) {
+        let config = self.config();
+        let manager = &config.manager;
+        let settings = crate::bus::Settings {
+            timestamp: manager.timestampevents,
+            disabled: manager.disabledevents.clone(),
+        };
+        self.bus.configure(settings);
+    }
+
+    /// Runs the action of a message for a session, and appends the answer to `out`: what the connection is to do then.
+    pub fn run(&self, session: &Session, message: &Message, now: u64, out: &mut Vec<u8>) -> Then {
+        let mut reply = Reply::new(out, message.action_id());
+        let login = session.login();
+        let call = Call { core: self, session, login: login.as_ref(), message, now };
+        self.metrics.actions.count();
+        call.pass_gate(&mut reply);
+        reply.outcome()
+    }
+
+    /// Answers a packet that could not be read.
+    pub fn refuse(&self, message: &Message, defect: Defect, out: &mut Vec<u8>) {
+        Reply::new(out, message.action_id()).error(format_args!("{defect}"));
+    }
+}
+
+/// One action being run.
+pub(crate) struct Call<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) session: &'a Session,
+    /// Who runs it; `None` before login.
+    pub(crate) login: Option<&'a Login>,
+    pub(crate) message: &'a Message,
+    /// Unix time in microseconds.
+    pub(crate) now: u64,
+}
+
+impl<'a> Call<'a> {
+    /// The gate: decides whether there is such an action and whether this session may run it, and runs it.
+    fn pass_gate(&self, reply: &mut Reply<'_>) {
+        let Some(name) = self.message.action() else {
+            self.tell_bad_format(None);
+            return reply.error("Missing action in request");
+        };
+        let row = self.core.table.find(name);
+        if self.login.is_none() && !row.is_some_and(|row| row.before_login) {
+            return self.deny(name, reply);
+        }
+        let Some(row) = row else {
+            self.tell_bad_format(Some(name));
+            let text = [
+                b"Invalid/unknown command: ",
+                name,
+                b". Use Action: ListCommands to show available commands.",
+            ];
+            return reply.error(text.concat());
+        };
+        if !row.is_permitted(self.login) {
+            return self.deny(name, reply);
+        }
+        match row.run {
+            Run::Own(run) => run(self, reply),
+            Run::Switch => self.core.switch.perform(&self.caller(), self.message, reply),
+        }
+    }
+
+    /// Who runs it, as a switch sees it.
+    pub(crate) fn caller(&self) -> Caller<'a> {
+        Caller {
+            user: self.user(),
+            write: self.login.map(|login| login.write).unwrap_or_default(),
+            micros: self.now,
+        }
+    }
+
+    /// The user's name; empty before login.
+    fn user(&self) -> &'a [u8] {
+        self.login.map(|login| login.user.name.as_slice()).unwrap_or_default()
+    }
+
+    fn deny(&self, name: &[u8], reply: &mut Reply<'_>) {
+        self.core.metrics.denied.count();
+        self.core.publish(auth::denied_event(name, self.user(), self.session, self.now), self.now);
+        reply.error("Permission denied");
+    }
+
+    fn tell_bad_format(&self, name: Option<&[u8]>) {
+        self.core.publish(auth::bad_format_event(name, self.user(), self.session, self.now), self.now);
+    }
+}

@@ -1,0 +1,203 @@
+//! The actions that concern the session itself: Ping, Events, Filter, ListCommands, UserEvent and WaitEvent.
+
+use std::time::Duration;
+
+use crate::ami::event::Micros;
+use crate::ami::filter::Filter;
+use crate::ami::reply::Then;
+use crate::ami::{Classes, Event, Message, Reply};
+use crate::bus::Overrun;
+use crate::session::Session;
+use crate::switch::{ActionSpec, Argument};
+
+use super::table::Row;
+use super::{Call, Core};
+
+fn ping(call: &Call<'_>, reply: &mut Reply<'_>) {
+    reply
+        .start("Success")
+        .header("Ping", "Pong")
+        .header("Timestamp", format_args!("{}", Micros(call.now)))
+        .end();
+}
+
+fn events(call: &Call<'_>, reply: &mut Reply<'_>) {
+    // What `brokeneventsaction` asks for is how old servers were: no answer where all events come. (session/events-broken.)
+    let silent = call.core.config().manager.brokeneventsaction;
+    let text = call.message.value("EventMask");
+    if text.is_empty() {
+        if !silent {
+            reply.error("Invalid event mask");
+        }
+        return;
+    }
+    let mask = Classes::mask(text);
+    call.session.set_mask(mask, call.core.bus.head());
+    if !(silent && mask == Classes::ALL) {
+        reply.start("Success").header("Events", if mask.is_empty() { "Off" } else { "On" }).end();
+    }
+}
+
+fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
+    let message = call.message;
+    if !message.value("Operation").eq_ignore_ascii_case(b"Add") {
+        return reply.error("Unknown operation");
+    }
+    let pattern = message.value("Filter");
+    let filter = match message.value("MatchCriteria") {
+        b"" => Filter::legacy(pattern),
+        criteria => Filter::advanced(criteria, pattern),
+    };
+    match filter {
+        Err(error) => reply.error(format_args!("{error}")),
+        Ok(filter) => match call.session.add_filter(filter) {
+            true => reply.success("Success"),
+            false => reply.error("Too many filters"),
+        },
+    }
+}
+
+fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
+    reply.start("Success");
+    for row in call.core.table.rows().filter(|row| row.is_permitted(call.login)) {
+        let spec = &row.spec;
+        reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
+    }
+    reply.end();
+}
+
+/// All its lines but those named Action and UserEvent come back as they are, in order. (events/user-event-*.)
+fn user_event(call: &Call<'_>, reply: &mut Reply<'_>) {
+    let mut event = Event::new("UserEvent", Classes::USER).with("UserEvent", call.message.value("UserEvent"));
+    for line in call.message.lines().filter(|line| !line.is("Action") && !line.is("UserEvent")) {
+        event.line(line.text);
+    }
+    reply.success("Event Sent");
+    call.core.publish(event, call.now);
+}
+
+fn wait_event(call: &Call<'_>, reply: &mut Reply<'_>) {
+    reply.then(Then::Wait(wait_time(call.message.value("Timeout"))));
+}
+
+/// How long to wait: seconds, and without an end for what is no number, or a negative one. (events/wait-event-*.)
+fn wait_time(text: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The answer to WaitEvent, once the wait is over: the response, the events there are, and their end.
+///
+/// # Errors
+/// The session has fallen behind the event log.
+pub fn finish_wait(
+    core: &Core,
+    session: &Session,
+    message: &Message,
+    out: &mut Vec<u8>,
+) -> Result<(), Overrun> {
+    Reply::new(out, message.action_id()).success("Waiting for Event completed.");
+    session.catch_up(&core.bus, out)?;
+    Reply::new(out, message.action_id()).event("WaitEventComplete").action_id().end();
+    Ok(())
+}
+
+pub(super) const ACTIONS: &[Row] = &[
+    Row::own(
+        ActionSpec::new(
+            "Ping",
+            Classes::NONE,
+            "Ask whether the server is there.",
+            &[],
+            "Answers Pong and the server's time, in Unix seconds with six decimals.",
+        ),
+        ping,
+    ),
+    Row::own(
+        ActionSpec::new(
+            "Events",
+            Classes::NONE,
+            "Choose which events this connection is sent.",
+            &[Argument::required("EventMask", "on, off, class names parted by commas, or a bit mask.")],
+            "Only classes that the user may read are sent, whatever the mask says. Events that happen while they are off \
+                 are not sent later.",
+        ),
+        events,
+    ),
+    Row::own(
+        ActionSpec::new(
+            "Filter",
+            Classes::SYSTEM,
+            "Add an event filter to this connection.",
+            &[
+                Argument::required("Operation", "Add."),
+                Argument::optional(
+                    "Filter",
+                    "The pattern: a POSIX extended expression, unless MatchCriteria say else.",
+                ),
+                Argument::optional(
+                    "MatchCriteria",
+                    "action(include|exclude), name(EVENT), header(HEADER), \
+                         method(none|exact|starts_with|ends_with|contains|regex), parted by commas.",
+                ),
+            ],
+            "With including filters only events that fit one of them are sent; excluding ones, with a ! before the \
+                 pattern or by action(exclude), then take away those that fit. Without criteria the pattern is held against \
+                 the whole event.",
+        ),
+        filter,
+    ),
+    Row::own(
+        ActionSpec::new(
+            "ListCommands",
+            Classes::NONE,
+            "List the actions that you may run.",
+            &[],
+            "Answers with a header for each action: its name, what it does, and the classes that permit it.",
+        ),
+        list_commands,
+    ),
+    Row::own(
+        ActionSpec::new(
+            "UserEvent",
+            Classes::USER,
+            "Send an event of your own to all who read class user.",
+            &[
+                Argument::optional("UserEvent", "The name of the event."),
+                Argument::optional("Header...", "Any lines: they are sent as they are, in their order."),
+            ],
+            "The answer comes first, then the event, to the sender too where it reads class user.",
+        ),
+        user_event,
+    ),
+    Row::own(
+        ActionSpec::new(
+            "WaitEvent",
+            Classes::NONE,
+            "Wait for an event.",
+            &[Argument::optional(
+                "Timeout",
+                "How many seconds to wait at the most; without an end if it is no number.",
+            )],
+            "Any event ends the wait, also one that this user may not see; over TCP so does anything that the client sends. \
+                 The answer comes then, with the events that this session may see and WaitEventComplete behind them.",
+        ),
+        wait_event,
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_without_a_number_has_no_end() {
+        let check = |text: &str, expect: Option<u64>| {
+            assert_eq!(wait_time(text.as_bytes()), expect.map(Duration::from_secs), "{text}");
+        };
+        check("0", Some(0));
+        check("20", Some(20));
+        check("", None);
+        check("-1", None);
+        check("soon", None);
+    }
+}

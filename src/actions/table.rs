@@ -1,0 +1,108 @@
+//! The table of actions: one row each, from which the gate, ListCommands and the console all read.
+
+use crate::ami::{Classes, Reply};
+use crate::session::Login;
+use crate::switch::ActionSpec;
+
+use super::{Call, command, login, session};
+
+/// Every action there is, in the order of their names.
+pub(super) struct Table(Vec<Row>);
+
+/// An action.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) spec: ActionSpec,
+    /// Whether it may be run before login.
+    pub(super) before_login: bool,
+    pub(super) run: Run,
+}
+
+/// Who runs an action.
+#[derive(Clone, Copy)]
+pub(super) enum Run {
+    /// The server itself.
+    Own(fn(&Call<'_>, &mut Reply<'_>)),
+    /// The switch.
+    Switch,
+}
+
+impl Table {
+    /// The server's own actions, and those of the switch that it does not have itself.
+    pub(super) fn new(switch: &[ActionSpec]) -> Table {
+        let mut rows: Vec<Row> = Vec::new();
+        for own in [login::ACTIONS, session::ACTIONS, command::ACTIONS] {
+            rows.extend_from_slice(own);
+        }
+        for spec in switch {
+            if !rows.iter().any(|row| row.spec.name.eq_ignore_ascii_case(&spec.name)) {
+                rows.push(Row { spec: spec.clone(), before_login: false, run: Run::Switch });
+            }
+        }
+        rows.sort_by_key(|row| row.spec.name.to_ascii_lowercase());
+        Table(rows)
+    }
+
+    /// The action of that name, in any case.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&Row> {
+        let lower = |bytes: &[u8]| -> [u8; MAX_NAME] {
+            let mut key = [0; MAX_NAME];
+            for (at, byte) in key.iter_mut().zip(bytes) {
+                *at = byte.to_ascii_lowercase();
+            }
+            key
+        };
+        let key = lower(name);
+        let at = self.0.binary_search_by(|row| lower(row.spec.name.as_bytes()).cmp(&key)).ok()?;
+        self.0[at].spec.name.as_bytes().eq_ignore_ascii_case(name).then_some(&self.0[at])
+    }
+
+    /// All of them.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.0.iter()
+    }
+}
+
+impl Row {
+    /// An action of the server itself.
+    pub(super) const fn own(spec: ActionSpec, run: fn(&Call<'_>, &mut Reply<'_>)) -> Row {
+        Row { spec, before_login: false, run: Run::Own(run) }
+    }
+
+    /// Permits it before login.
+    pub(super) const fn before_login(mut self) -> Row {
+        self.before_login = true;
+        self
+    }
+
+    /// Whether someone may run it, once the login is seen to: any one of its classes will do.
+    pub(super) fn is_permitted(&self, login: Option<&Login>) -> bool {
+        let write = login.map_or(Classes::NONE, |login| login.write);
+        self.spec.classes.is_empty() || self.spec.classes.intersects(write)
+    }
+}
+
+/// Longer than any action's name: what the search looks at of a name before it compares the whole.
+const MAX_NAME: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_name_in_any_case() {
+        let table = Table::new(&[ActionSpec::new("AGI", Classes::AGI, "x", &[], "x")]);
+        for row in table.rows() {
+            for name in
+                [row.spec.name.to_string(), row.spec.name.to_uppercase(), row.spec.name.to_lowercase()]
+            {
+                assert_eq!(table.find(name.as_bytes()).map(|found| &found.spec.name), Some(&row.spec.name));
+            }
+            assert!(row.spec.name.len() < MAX_NAME);
+            assert!(!row.spec.synopsis.is_empty() && !row.spec.description.is_empty(), "{}", row.spec.name);
+        }
+        for name in ["", "Pin", "PingX", "Ping ", "Ping\0"] {
+            assert!(table.find(name.as_bytes()).is_none(), "{name:?}");
+        }
+    }
+}

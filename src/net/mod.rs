@@ -1,0 +1,10 @@
+//! Sockets, without any protocol: streams that are plain or TLS, listeners, and what wakes a sleeping thread.
+
+pub mod listener;
+pub mod stream;
+pub mod tls;
+pub mod wake;
+
+pub use listener::Listener;
+pub use stream::Stream;
+pub use wake::Waker;

@@ -1,0 +1,280 @@
+//! A connection, plain or TLS, that one thread reads and several may write.
+//!
+//! Reading blocks, on the thread that owns the connection. Writing never blocks unless it is asked to: every send is
+//! `MSG_DONTWAIT`, and [`Stream::write_all`] polls between. The TLS state has a lock of its own that covers cryptography
+//! and sends that cannot block.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use rustls::ServerConnection;
+
+use super::wake::{wait, wait_one};
+use crate::net::Waker;
+
+/// A TCP connection with or without TLS on it.
+pub struct Stream {
+    socket: TcpStream,
+    tls: Option<Box<Mutex<Tls>>>,
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
+/// The TLS state, and the records that a full socket has left over.
+struct Tls {
+    connection: ServerConnection,
+    left: Vec<u8>,
+}
+
+impl Stream {
+    /// A plain connection.
+    pub fn plain(socket: TcpStream) -> io::Result<Stream> {
+        // Answers are small and each is one write: waiting to join them with the next would only delay.
+        socket.set_nodelay(true)?;
+        Ok(Stream { peer: socket.peer_addr()?, local: socket.local_addr()?, socket, tls: None })
+    }
+
+    /// Puts TLS on a connection. The handshake happens with the first reads.
+    pub fn tls(socket: TcpStream, connection: ServerConnection) -> io::Result<Stream> {
+        let mut stream = Stream::plain(socket)?;
+        stream.tls = Some(Box::new(Mutex::new(Tls { connection, left: Vec::new() })));
+        Ok(stream)
+    }
+
+    /// The other side's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Our own address on this connection.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether it is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Reads what has arrived, waiting for it until `until`: 0 at the end of the stream, `TimedOut` past the time.
+    pub fn read(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.receive(buffer, until) };
+        loop {
+            if let Some(read) = self.read_plaintext(&mut lock(tls), buffer)? {
+                return Ok(read);
+            }
+            let mut records = [0; RECORDS];
+            let received = self.receive(&mut records, until)?;
+            let mut tls = lock(tls);
+            self.take_records(&mut tls, &records[..received])?;
+            if received == 0 && tls.connection.is_handshaking() {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Performs the TLS handshake, if there is one to perform, until `until` at the most.
+    pub fn handshake(&self, until: Instant) -> io::Result<()> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        while lock(tls).connection.is_handshaking() {
+            let mut records = [0; RECORDS];
+            let received = self.receive(&mut records, Some(until))?;
+            self.take_records(&mut lock(tls), &records[..received])?;
+            if received == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificate that the client showed, in DER, once the handshake is done.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        let tls = lock(self.tls.as_ref()?);
+        tls.connection.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+    }
+
+    /// Whether something can be read now: input, the end of the stream, or an error.
+    pub fn is_readable(&self) -> io::Result<bool> {
+        let decrypted = self.tls.as_ref().is_some_and(|tls| has_plaintext(&mut lock(tls)));
+        Ok(decrypted || wait_one(self.as_fd(), PollFlags::IN, Some(Instant::now()))?)
+    }
+
+    /// Sleeps until something can be read (`true`), the waker is raised, or the time is over.
+    pub fn wait(&self, waker: &Waker, until: Option<Instant>) -> io::Result<bool> {
+        if self.tls.as_ref().is_some_and(|tls| has_plaintext(&mut lock(tls))) {
+            return Ok(true);
+        }
+        Ok(wait(&[(self.as_fd(), PollFlags::IN), (waker.as_fd(), PollFlags::IN)], until)?[0])
+    }
+
+    /// Writes what the socket takes without waiting: how many of the bytes it took. Over TLS, bytes may be taken that a
+    /// full socket holds back; then the next call takes nothing until they are out.
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.send_now(parts) };
+        let mut tls = lock(tls);
+        self.flush(&mut tls)?;
+        let mut taken = 0;
+        for part in parts {
+            if !tls.left.is_empty() {
+                break;
+            }
+            for chunk in part.chunks(RECORDS) {
+                tls.connection.writer().write_all(chunk)?;
+                taken += chunk.len();
+                self.flush(&mut tls)?;
+                if !tls.left.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Whether a full socket holds back nothing that was taken.
+    pub fn is_flushed(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| lock(tls).left.is_empty())
+    }
+
+    /// Writes all of it, waiting for the socket as long as it takes something within `stall`: `TimedOut` otherwise.
+    pub fn write_all(&self, mut bytes: &[u8], stall: Duration) -> io::Result<()> {
+        loop {
+            let taken = self.send(&[IoSlice::new(bytes)])?;
+            bytes = &bytes[taken..];
+            if bytes.is_empty() && self.is_flushed() {
+                return Ok(());
+            }
+            if taken == 0 || !self.is_flushed() {
+                let until = Instant::now() + stall;
+                if !wait_one(self.as_fd(), PollFlags::OUT, Some(until))? {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+        }
+    }
+
+    /// Ends the connection in both directions: a thread that reads from it wakes up. Over TLS it says goodbye first.
+    pub fn shutdown(&self) {
+        if let Some(tls) = &self.tls {
+            let mut tls = lock(tls);
+            tls.connection.send_close_notify();
+            let _ = self.flush(&mut tls);
+        }
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Ends our direction, then drops what still arrives for a moment: closing a socket with unread input would reset the
+    /// connection, and the other side might lose the last answer.
+    pub fn finish(&self) {
+        if let Some(tls) = &self.tls {
+            let mut tls = lock(tls);
+            tls.connection.send_close_notify();
+            let _ = self.flush(&mut tls);
+        }
+        if self.socket.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let until = Instant::now() + LINGER;
+        let mut rest = [0; 4096];
+        for _ in 0..LINGER_READS {
+            if !matches!(self.receive(&mut rest, Some(until)), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<usize> {
+        loop {
+            if until.is_some() && !wait_one(self.as_fd(), PollFlags::IN, until)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
+                Ok((read, _)) => return Ok(read),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn send_now(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = match parts {
+            [single] => send(&self.socket, single, flags),
+            _ => sendmsg(&self.socket, parts, &mut SendAncillaryBuffer::default(), flags),
+        };
+        match sent {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
+        }
+    }
+
+    fn take_records(&self, tls: &mut Tls, mut records: &[u8]) -> io::Result<()> {
+        if records.is_empty() {
+            // The end of the stream: rustls is told so that it can tell a clean end from a cut one.
+            tls.connection.read_tls(&mut records)?;
+        }
+        while !records.is_empty() {
+            tls.connection.read_tls(&mut records)?;
+            if let Err(error) = tls.connection.process_new_packets() {
+                // The alert that says why is on its way.
+                let _ = self.flush(tls);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+        self.flush(tls)
+    }
+
+    /// Plaintext that is there already; `None` where more records are needed.
+    fn read_plaintext(&self, tls: &mut Tls, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match tls.connection.reader().read(buffer) {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            // An end without a goodbye is an end: AMI's packets say themselves where they end.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some(0)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends the records that are there, as far as the socket takes them.
+    fn flush(&self, tls: &mut Tls) -> io::Result<()> {
+        while tls.connection.wants_write() {
+            tls.connection.write_tls(&mut tls.left)?;
+        }
+        while !tls.left.is_empty() {
+            match self.send_now(&[IoSlice::new(&tls.left)])? {
+                0 => return Ok(()),
+                sent => drop(tls.left.drain(..sent)),
+            }
+        }
+        tls.left.shrink_to(0);
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn has_plaintext(tls: &mut Tls) -> bool {
+    tls.connection
+        .process_new_packets()
+        .is_ok_and(|state| state.plaintext_bytes_to_read() > 0 || state.peer_has_closed())
+}
+
+fn lock(tls: &Mutex<Tls>) -> std::sync::MutexGuard<'_, Tls> {
+    // A panic within rustls would end its connection; the state is not used by any other.
+    tls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// How much of a TLS stream is received at once, and given to rustls at once: a record is 16 KiB at the most.
+const RECORDS: usize = 4096;
+
+/// How long the rest of a peer's input is dropped after our last answer, and in how many reads at the most.
+const LINGER: Duration = Duration::from_millis(200);
+const LINGER_READS: usize = 16;

@@ -1,0 +1,1 @@
+//! Certificates and keys: what a TLS listener needs.

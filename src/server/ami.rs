@@ -1,0 +1,220 @@
+//! AMI over TCP and TLS: the life of a connection, on its own thread.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::actions::{self, Core};
+use crate::ami::decode::{Decoded, Decoder};
+use crate::ami::reply::Then;
+use crate::bus::Overrun;
+use crate::net::{Stream, Waker};
+use crate::session::{ANSWER_STALL, Session, Transport};
+
+use super::clock;
+
+/// Serves a connection until it ends, unless there are too many already that have not logged in.
+pub(crate) fn serve(core: &Core, socket: TcpStream) {
+    let config = core.config();
+    let manager = &config.manager;
+    if core.sessions.waiting_for_login() >= manager.authlimit {
+        core.metrics.refused.count();
+        log::warn!("connection from {} closed: authlimit is reached", peer_of(&socket));
+        return;
+    }
+    let Ok(stream) = Stream::plain(socket) else { return };
+    let (peer, local) = (stream.peer(), stream.local());
+    core.metrics.connections.count();
+    let session =
+        core.sessions.add(|id| Session::new(id, Transport::Tcp, peer, local, clock::now(), Some(stream)));
+    let _guard = Guard { core, session: &session };
+    let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
+    let greeting = format!("Asterisk Call Manager/{}\r\n", manager.amiversion);
+    drop(config);
+    match connection.run(greeting.as_bytes()) {
+        Ok(()) => {}
+        Err(End::Io(error)) => log::debug!("{peer}: {error}"),
+        Err(End::Overrun) => {
+            core.metrics.overrun_disconnects.count();
+            log::warn!("{peer} is disconnected: it fell behind the event log");
+        }
+    }
+}
+
+/// Takes the session out of the table however its thread ends, and closes the connection.
+struct Guard<'a> {
+    core: &'a Core,
+    session: &'a Session,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.core.sessions.remove(self.session);
+        if let Some(stream) = self.session.stream() {
+            stream.shutdown();
+        }
+    }
+}
+
+/// Why a connection ended before its time.
+enum End {
+    Io(io::Error),
+    Overrun,
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        End::Io(error)
+    }
+}
+
+impl From<Overrun> for End {
+    fn from(_: Overrun) -> End {
+        End::Overrun
+    }
+}
+
+/// A connection and its buffers.
+struct Connection<'a> {
+    core: &'a Core,
+    session: &'a Session,
+    stream: &'a Stream,
+    /// When a connection that has not logged in is closed.
+    login_until: Instant,
+    decoder: Decoder,
+    /// What has arrived and is not decoded yet: `input[..filled]`.
+    input: Vec<u8>,
+    filled: usize,
+    /// What is to be written.
+    out: Vec<u8>,
+}
+
+impl<'a> Connection<'a> {
+    fn new(core: &'a Core, session: &'a Session, login_until: Instant) -> Connection<'a> {
+        let stream = session.stream().expect("a session over TCP or TLS has a stream");
+        let (decoder, input, out) = (Decoder::default(), vec![0; SMALL_INPUT], Vec::new());
+        Connection { core, session, stream, login_until, decoder, input, filled: 0, out }
+    }
+
+    fn run(&mut self, greeting: &[u8]) -> Result<(), End> {
+        self.stream.write_all(greeting, ANSWER_STALL)?;
+        loop {
+            let until = self.session.may().is_none().then_some(self.login_until);
+            let read = match self.stream.read(&mut self.input[self.filled..], until) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                read => read?,
+            };
+            if read == 0 {
+                return Ok(());
+            }
+            self.filled += read;
+            self.session.hold(&self.core.bus, &mut self.out)?;
+            let open = self.answer()?;
+            self.flush()?;
+            if !open {
+                self.stream.finish();
+                return Ok(());
+            }
+            while !self.session.release(&self.core.bus) {
+                while !self.session.catch_up(&self.core.bus, &mut self.out)? {
+                    self.flush()?;
+                }
+                self.flush()?;
+            }
+            self.resize(read);
+            self.core.bus.ease();
+        }
+    }
+
+    /// Runs every action that has arrived whole; whether the connection stays open.
+    fn answer(&mut self) -> Result<bool, End> {
+        let mut used = 0;
+        let mut open = true;
+        while open {
+            let (taken, decoded) = self.decoder.decode(&self.input[used..self.filled]);
+            used += taken;
+            let message = self.decoder.message();
+            let then = match decoded {
+                Decoded::More => break,
+                Decoded::Message => self.core.run(self.session, message, clock::now(), &mut self.out),
+                Decoded::Broken(defect) => {
+                    self.core.refuse(message, defect, &mut self.out);
+                    Then::Continue
+                }
+            };
+            match then {
+                Then::Continue => {}
+                Then::Close => open = false,
+                Then::CloseAfter(delay) => {
+                    std::thread::sleep(delay);
+                    open = false;
+                }
+                Then::Wait(timeout) => {
+                    let more = used < self.filled;
+                    self.wait(timeout, more)?;
+                    actions::finish_wait(self.core, self.session, self.decoder.message(), &mut self.out)?;
+                }
+            }
+            // The events that an action caused stand right behind its answer.
+            while open && self.session.has_news(&self.core.bus) {
+                if !self.session.catch_up(&self.core.bus, &mut self.out)? {
+                    self.flush()?;
+                }
+            }
+            if self.out.len() > FLUSH {
+                self.flush()?;
+            }
+        }
+        self.input.copy_within(used..self.filled, 0);
+        self.filled -= used;
+        Ok(open)
+    }
+
+    /// WaitEvent: sleeps until there is an event, seen or not, or input, or the time is over.
+    fn wait(&mut self, timeout: Option<Duration>, input: bool) -> Result<(), End> {
+        self.session.catch_up(&self.core.bus, &mut self.out)?;
+        self.flush()?;
+        let seen = self.core.bus.head();
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waker = Arc::new(Waker::new()?);
+        if !input && !self.session.has_news(&self.core.bus) && self.core.bus.wait(seen, &waker) {
+            self.stream.wait(&waker, until)?;
+            self.core.bus.forget(&waker);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), End> {
+        if !self.out.is_empty() {
+            self.stream.write_all(&self.out, ANSWER_STALL)?;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    /// Fits the buffers to the traffic: a client that sends much gets a large one, an idle one keeps little.
+    fn resize(&mut self, read: usize) {
+        if self.filled == self.input.len() || read > self.input.len() / 2 {
+            self.input.resize((self.input.len() * 2).min(LARGE_INPUT), 0);
+        } else if self.input.len() > SMALL_INPUT && read.max(self.filled) < SMALL_INPUT / 2 {
+            self.input.truncate(SMALL_INPUT);
+            self.input.shrink_to_fit();
+        }
+        self.out.shrink_to(KEEP_OUT);
+    }
+}
+
+fn peer_of(socket: &TcpStream) -> String {
+    socket.peer_addr().map_or_else(|_| "somewhere".to_owned(), |peer| peer.to_string())
+}
+
+/// The input buffer of a quiet connection, and of one that sends as fast as it can. The small one holds any line.
+const SMALL_INPUT: usize = 2 * crate::ami::decode::MAX_LINE;
+const LARGE_INPUT: usize = 32 * 1024;
+
+/// How much answer is gathered before it is written, when more requests wait behind.
+const FLUSH: usize = 64 * 1024;
+
+/// What the output buffer keeps between requests.
+const KEEP_OUT: usize = 4096;

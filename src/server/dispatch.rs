@@ -1,0 +1,101 @@
+//! The dispatcher: one thread that tells every listener what is new.
+//!
+//! The contract for slow ones: the dispatcher never waits for a socket. One that takes nothing is left aside and polled,
+//! and the others go on; past its user's `writetimeout`, or once the event log has moved past it, it is disconnected, and the
+//! log and the counters say why. A slow client costs nobody else anything.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use crate::actions::Core;
+use crate::bus::Batch;
+use crate::net::wake::wait;
+use crate::session::{Delivery, Session};
+
+/// Delivers events until `stop` is set and the bus is nudged.
+pub(crate) fn run(core: &Core, stop: &AtomicBool) {
+    let bus = &core.bus;
+    let mut dispatched = bus.head();
+    let mut slow: Vec<Slow> = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        bus.sleep(dispatched, |waker| {
+            let deadline = slow.iter().map(|slow| slow.deadline).min();
+            let mut fds = vec![(waker.as_fd(), PollFlags::IN)];
+            let streams = slow.iter().filter_map(|slow| slow.session.stream());
+            fds.extend(streams.map(|stream| (stream.as_fd(), PollFlags::OUT)));
+            if let Err(error) = wait(&fds, deadline) {
+                log::error!("dispatcher: poll: {error}");
+            }
+        });
+        let batch = bus.batch(dispatched).unwrap_or_else(|overrun| {
+            // Only if publishing outran this thread by the whole log: the sessions will each find out for themselves.
+            Batch { first: overrun.oldest, ..Batch::default() }
+        });
+        let now = Instant::now();
+        if batch.events.is_empty() {
+            // Woken by a socket that takes bytes again, or by a deadline: only the slow ones have something to do.
+            slow.retain_mut(|slow| slow.visit(core, &batch, now));
+            continue;
+        }
+        dispatched = batch.end();
+        slow.clear();
+        let mut oldest = dispatched;
+        for session in core.sessions.all().iter() {
+            let mut candidate = Slow { session: Arc::clone(session), deadline: now };
+            if candidate.visit(core, &batch, now) {
+                slow.push(candidate);
+            }
+            oldest = session.needs().map_or(oldest, |place| place.min(oldest));
+        }
+        bus.dispatched(dispatched, oldest);
+    }
+}
+
+/// A session whose socket is full.
+struct Slow {
+    session: Arc<Session>,
+    /// When it is given up.
+    deadline: Instant,
+}
+
+impl Slow {
+    /// Delivers what the socket takes; whether it is still to be polled.
+    fn visit(&mut self, core: &Core, batch: &Batch, now: Instant) -> bool {
+        let session = &self.session;
+        let since = match session.deliver(&core.bus, batch, now) {
+            Delivery::Done | Delivery::Busy => return false,
+            Delivery::Slow(since) => since,
+            Delivery::Overrun => {
+                core.metrics.overrun_disconnects.count();
+                disconnect(session, "it fell behind the event log");
+                return false;
+            }
+            Delivery::Broken => {
+                disconnect(session, "its connection is broken");
+                return false;
+            }
+        };
+        let patience = session.login().map_or(Duration::ZERO, |login| login.user.writetimeout);
+        self.deadline = since + patience;
+        if now >= self.deadline {
+            core.metrics.slow_disconnects.count();
+            disconnect(session, "it took no event for longer than its writetimeout");
+            return false;
+        }
+        true
+    }
+}
+
+/// Ends a session's connection; its own thread wakes up and clears away.
+fn disconnect(session: &Session, why: &str) {
+    let login = session.login();
+    let user = login.as_ref().map(|login| login.user.name.as_slice()).unwrap_or_default();
+    log::warn!("user '{}' at {} is disconnected: {why}", user.escape_ascii(), session.peer);
+    if let Some(stream) = session.stream() {
+        stream.shutdown();
+    }
+}

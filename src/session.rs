@@ -1,0 +1,491 @@
+//! Sessions: who is connected, what each may see, and how far it has been told.
+//!
+//! A session over TCP or TLS has a stream; one over HTTP has none and is moved by WaitEvent. Lock order: the table, then a
+//! session, then the event log, then a stream's TLS state. None is held across a call that can block: what is sent under
+//! a session's lock is sent without waiting.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::ami::filter::{Filter, Filters};
+use crate::ami::{Classes, Event};
+use crate::bus::{Batch, Bus, Overrun};
+use crate::config::manager::User;
+use crate::net::Stream;
+
+/// One client's session.
+pub struct Session {
+    /// Its number, never used twice.
+    pub id: u64,
+    /// How it came.
+    pub transport: Transport,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// Where it came to.
+    pub local: SocketAddr,
+    /// When it began: Unix time in microseconds.
+    pub since: u64,
+    stream: Option<Stream>,
+    /// Guards who it is and how far it has been told.
+    state: Mutex<State>,
+}
+
+/// How a session came to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// AMI over TCP.
+    Tcp,
+    /// AMI over TLS.
+    Tls,
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+#[derive(Default)]
+struct State {
+    login: Option<Login>,
+    challenge: Option<String>,
+    /// What it wants to see of what it may see.
+    mask: Classes,
+    /// `login.read` and `mask` together, for the dispatcher.
+    sees: Classes,
+    filters: Filters,
+    cursor: Cursor,
+    /// Its own thread writes, or is about to: the dispatcher passes it over.
+    busy: bool,
+    /// Events for this session alone, which come before those of the log.
+    own: Vec<Event>,
+    /// Since when its socket has taken nothing.
+    slow_since: Option<Instant>,
+    delivered: u64,
+}
+
+/// How far a session has been told: the next event, and how much of it a full socket has taken already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    place: u64,
+    offset: usize,
+}
+
+/// Who a session has logged in as. The classes are those of the moment of the login: a reload does not change them.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user as manager.conf has it.
+    pub user: Arc<User>,
+    /// What it may see.
+    pub read: Classes,
+    /// What it may do.
+    pub write: Classes,
+}
+
+/// What came of delivering events to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has been told everything.
+    Done,
+    /// Its own thread will see to it.
+    Busy,
+    /// Its socket is full, since then.
+    Slow(Instant),
+    /// It fell behind the log.
+    Overrun,
+    /// Its connection is broken.
+    Broken,
+}
+
+impl Session {
+    /// A session of that number that is not logged in.
+    pub fn new(
+        id: u64,
+        transport: Transport,
+        peer: SocketAddr,
+        local: SocketAddr,
+        since: u64,
+        stream: Option<Stream>,
+    ) -> Session {
+        Session { id, transport, peer, local, since, stream, state: Mutex::default() }
+    }
+
+    /// Its connection; none over HTTP.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    /// Whether events come to it by themselves.
+    pub fn is_streaming(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Who it has logged in as.
+    pub fn login(&self) -> Option<Login> {
+        self.lock().login.clone()
+    }
+
+    /// What it may do: `None` before login.
+    pub fn may(&self) -> Option<Classes> {
+        self.lock().login.as_ref().map(|login| login.write)
+    }
+
+    /// Whether it has logged in as that user, whose name fits in any case.
+    pub fn is_user(&self, name: &[u8]) -> bool {
+        self.lock().login.as_ref().is_some_and(|login| login.user.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Its challenge, which stays the same once it has been asked for. (session/md5-challenge-repeated.)
+    pub fn challenge(&self, make: impl FnOnce() -> String) -> String {
+        self.lock().challenge.get_or_insert_with(make).clone()
+    }
+
+    /// The challenge, where it has been asked for.
+    pub fn existing_challenge(&self) -> Option<String> {
+        self.lock().challenge.clone()
+    }
+
+    /// Logs it in: it sees what happens from now on. [`Sessions::admit`] calls this.
+    fn admit(&self, login: Login, mask: Classes, filters: Filters, head: u64) {
+        let mut state = self.lock();
+        state.filters = filters;
+        state.login = Some(login);
+        state.cursor = Cursor { place: head, offset: 0 };
+        state.want(mask);
+    }
+
+    /// Changes which classes of events it wants. What passed while it wanted none is gone.
+    /// (events/events-off-then-on.)
+    pub fn set_mask(&self, mask: Classes, head: u64) {
+        let mut state = self.lock();
+        if state.mask.is_empty() && state.cursor.offset == 0 {
+            state.cursor.place = head;
+        }
+        state.want(mask);
+    }
+
+    /// Whether it would be told events of these classes.
+    pub fn sees(&self, classes: Classes) -> bool {
+        self.lock().sees.intersects(classes)
+    }
+
+    /// Adds an event filter for this session; `false` once it has as many as it may have.
+    pub fn add_filter(&self, filter: Filter) -> bool {
+        let mut state = self.lock();
+        if state.filters.len() >= MAX_FILTERS {
+            return false;
+        }
+        state.filters.add(filter);
+        true
+    }
+
+    /// Tells it an event that is nobody else's, ahead of those it has not been told yet.
+    pub fn tell(&self, event: Event) {
+        self.lock().own.push(event.finish());
+    }
+
+    /// How many events it has been told, and how many there are that it has not been through.
+    pub fn progress(&self, head: u64) -> (u64, u64) {
+        let state = self.lock();
+        (state.delivered, head.saturating_sub(state.cursor.place))
+    }
+
+    /// Its thread begins to write: the dispatcher leaves it alone until [`Session::release`]. The rest of an event that went
+    /// out in part comes first.
+    pub fn hold(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<(), Overrun> {
+        let mut state = self.lock();
+        state.busy = true;
+        if state.cursor.offset > 0 {
+            let batch = bus.batch(state.cursor.place)?;
+            out.extend_from_slice(&batch.text[batch.span(0)][state.cursor.offset..]);
+            state.cursor = Cursor { place: state.cursor.place + 1, offset: 0 };
+            state.delivered += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends the events that it has not been told yet, up to about [`CATCH_UP_BYTES`] of them; whether that was all.
+    pub fn catch_up(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<bool, Overrun> {
+        let mut state = self.lock();
+        for event in std::mem::take(&mut state.own) {
+            out.extend_from_slice(event.text());
+            state.delivered += 1;
+        }
+        let start = out.len();
+        while state.cursor.place < bus.head() {
+            if out.len() - start > CATCH_UP_BYTES {
+                return Ok(false);
+            }
+            if state.sees.is_empty() {
+                state.cursor.place = bus.head();
+                break;
+            }
+            let batch = bus.batch(state.cursor.place)?;
+            for (index, (event, _)) in batch.events.iter().enumerate() {
+                if state.passes(event) {
+                    out.extend_from_slice(&batch.text[batch.span(index)]);
+                    state.delivered += 1;
+                }
+            }
+            state.cursor.place = batch.end();
+        }
+        Ok(true)
+    }
+
+    /// Lets go of events that the log no longer has: how many, for HTTP sessions, which may come back late.
+    pub fn skip_to(&self, oldest: u64) -> u64 {
+        let mut state = self.lock();
+        let lost = oldest.saturating_sub(state.cursor.place);
+        state.cursor.place = state.cursor.place.max(oldest);
+        lost
+    }
+
+    /// Whether there is an event that it has not been through, seen or not.
+    pub fn has_news(&self, bus: &Bus) -> bool {
+        let state = self.lock();
+        !state.own.is_empty() || state.cursor.place < bus.head()
+    }
+
+    /// Its thread has written everything: the dispatcher may tell it events again. `false` where there are new ones, and the
+    /// thread has to catch up once more.
+    pub fn release(&self, bus: &Bus) -> bool {
+        let mut state = self.lock();
+        if !state.own.is_empty() || (state.cursor.place < bus.head() && !state.sees.is_empty()) {
+            return false;
+        }
+        state.busy = false;
+        state.slow_since = None;
+        true
+    }
+
+    /// The dispatcher's visit: sends what the session has not been told of everything up to the end of `batch`, as far as its
+    /// socket takes it without waiting.
+    pub fn deliver(&self, bus: &Bus, batch: &Batch, now: Instant) -> Delivery {
+        let mut state = self.lock();
+        if state.busy {
+            return Delivery::Busy;
+        }
+        let Some(stream) = &self.stream else { return Delivery::Done };
+        loop {
+            if state.sees.is_empty() && state.cursor.offset == 0 {
+                state.cursor.place = state.cursor.place.max(batch.end());
+            }
+            if state.cursor.place >= batch.end() && (state.slow_since.is_none() || stream.is_flushed()) {
+                state.slow_since = None;
+                return Delivery::Done;
+            }
+            let own;
+            let source = if state.cursor.place >= batch.first {
+                batch
+            } else {
+                own = match bus.batch(state.cursor.place) {
+                    Ok(batch) => batch,
+                    Err(_) => return Delivery::Overrun,
+                };
+                &own
+            };
+            let before = state.cursor;
+            match state.send(source, stream) {
+                Ok(true) => {}
+                Ok(false) if before == state.cursor => {
+                    return Delivery::Slow(*state.slow_since.get_or_insert(now));
+                }
+                Ok(false) => {
+                    // It took something: its time begins anew.
+                    state.slow_since = Some(now);
+                    return Delivery::Slow(now);
+                }
+                Err(_) => return Delivery::Broken,
+            }
+        }
+    }
+
+    /// The place of its cursor, for the log to know what is still needed: `None` where it needs nothing.
+    pub fn needs(&self) -> Option<u64> {
+        let state = self.lock();
+        (!state.sees.is_empty() || state.cursor.offset > 0).then_some(state.cursor.place)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A thread that panics ends its own connection; what it left is looked at once more at the most.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn want(&mut self, mask: Classes) {
+        self.mask = mask;
+        self.sees = self.login.as_ref().map_or(Classes::NONE, |login| login.read.intersection(mask));
+    }
+
+    fn passes(&self, event: &Event) -> bool {
+        self.sees.intersects(event.classes()) && (self.filters.is_empty() || self.filters.pass(event))
+    }
+
+    /// Sends from a batch that holds the cursor's place, once; whether the socket may take more.
+    fn send(&mut self, batch: &Batch, stream: &Stream) -> io::Result<bool> {
+        let first = (self.cursor.place - batch.first) as usize;
+        let mut parts = [IoSlice::new(&[]); MAX_PARTS];
+        let mut count = 0;
+        let mut run: Option<std::ops::Range<usize>> = None;
+        let mut last = first;
+        let mut total = 0;
+        let mut passed = 0;
+        // Neighbours that pass are one part: where all pass, the whole batch is.
+        while last < batch.events.len() {
+            let begun = last == first && self.cursor.offset > 0;
+            if begun || self.passes(&batch.events[last].0) {
+                let mut span = batch.span(last);
+                if last == first {
+                    span.start += self.cursor.offset;
+                }
+                total += span.len();
+                passed += 1;
+                match &mut run {
+                    Some(run) => run.end = span.end,
+                    None => run = Some(span),
+                }
+            } else if let Some(run) = run.take() {
+                parts[count] = IoSlice::new(&batch.text[run]);
+                count += 1;
+                if count == MAX_PARTS - 1 {
+                    break;
+                }
+            }
+            last += 1;
+        }
+        if let Some(run) = run {
+            parts[count] = IoSlice::new(&batch.text[run]);
+            count += 1;
+        }
+        let sent = if count == 0 && stream.is_flushed() { 0 } else { stream.send(&parts[..count])? };
+        if sent == total {
+            self.cursor = Cursor { place: batch.first + last as u64, offset: 0 };
+            self.delivered += passed;
+            return Ok(stream.is_flushed());
+        }
+        self.advance(batch, sent);
+        Ok(false)
+    }
+
+    /// Moves the cursor over so many bytes of the events that pass.
+    fn advance(&mut self, batch: &Batch, mut sent: usize) {
+        loop {
+            let index = (self.cursor.place - batch.first) as usize;
+            if self.cursor.offset > 0 || self.passes(&batch.events[index].0) {
+                let left = batch.span(index).len() - self.cursor.offset;
+                if sent < left {
+                    self.cursor.offset += sent;
+                    return;
+                }
+                sent -= left;
+                self.delivered += 1;
+            }
+            self.cursor = Cursor { place: self.cursor.place + 1, offset: 0 };
+        }
+    }
+}
+
+/// The table of all sessions.
+#[derive(Clone, Default)]
+pub struct Sessions(Arc<Mutex<Table>>);
+
+#[derive(Default)]
+struct Table {
+    last: u64,
+    all: BTreeMap<u64, Arc<Session>>,
+    /// What [`Sessions::all`] gave last, until something changes.
+    snapshot: Option<Arc<Vec<Arc<Session>>>>,
+}
+
+/// The user is logged in already, and may be only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InUse;
+
+impl Sessions {
+    /// Adds a session, which gets its number here.
+    pub fn add(&self, make: impl FnOnce(u64) -> Session) -> Arc<Session> {
+        let mut table = self.lock();
+        table.last += 1;
+        let session = Arc::new(make(table.last));
+        table.all.insert(session.id, Arc::clone(&session));
+        table.snapshot = None;
+        session
+    }
+
+    /// Takes a session out.
+    pub fn remove(&self, session: &Session) {
+        let mut table = self.lock();
+        table.all.remove(&session.id);
+        table.snapshot = None;
+    }
+
+    /// All of them, in the order in which they came.
+    pub fn all(&self) -> Arc<Vec<Arc<Session>>> {
+        let mut table = self.lock();
+        if let Some(snapshot) = &table.snapshot {
+            return Arc::clone(snapshot);
+        }
+        let snapshot = Arc::new(table.all.values().cloned().collect::<Vec<_>>());
+        table.snapshot = Some(Arc::clone(&snapshot));
+        snapshot
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lock().all.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many are connected over TCP or TLS and have not logged in.
+    pub fn waiting_for_login(&self) -> usize {
+        let all = self.all();
+        all.iter().filter(|session| session.is_streaming() && session.may().is_none()).count()
+    }
+
+    /// Whether that user has a session.
+    pub fn has_user(&self, name: &[u8]) -> bool {
+        self.all().iter().any(|session| session.is_user(name))
+    }
+
+    /// Logs a session in. Where the user may have only one, looking for another and taking the place are one step.
+    pub fn admit(
+        &self,
+        session: &Session,
+        login: Login,
+        alone: bool,
+        mask: Classes,
+        filters: Filters,
+        head: u64,
+    ) -> Result<(), InUse> {
+        let table = self.lock();
+        if alone && table.all.values().any(|other| other.is_user(&login.user.name)) {
+            return Err(InUse);
+        }
+        session.admit(login, mask, filters, head);
+        drop(table);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The most filters a session may have: each is held against every event that it may see.
+pub const MAX_FILTERS: usize = 100;
+
+/// About how many bytes of events a session's own thread takes at once before it writes them out.
+const CATCH_UP_BYTES: usize = 64 * 1024;
+
+/// The most separate runs of events sent at once. Linux takes up to 1,024; this many fit a small stack.
+const MAX_PARTS: usize = 64;
+
+/// How long a session that takes nothing of a long answer is waited for. Its own thread waits, and nobody else does, so this is
+/// longer than the `writetimeout` for events.
+pub const ANSWER_STALL: Duration = Duration::from_secs(10);

@@ -1,0 +1,96 @@
+//! What stands behind the interface.
+//!
+//! A switch is cut at the message: it lists the actions that it performs, and performs them. So a gateway can pass through
+//! actions that nobody here has heard of, and an appliance can put its own hardware behind AMI. Events go to the
+//! [`Bus`](crate::bus::Bus) that a switch is made with.
+
+pub mod embedded;
+
+use std::borrow::Cow;
+
+use crate::ami::{Classes, Message, Reply};
+
+/// A telephone switch, or what stands for one.
+pub trait Switch: Send + Sync {
+    /// The actions it performs. They are added to those of the server itself, which win where both have one.
+    fn actions(&self) -> &[ActionSpec];
+
+    /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
+    /// else waits. Exactly one answer is to be written.
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>);
+
+    /// Runs a console command, as the action Command gives it, split into words: its lines, or `None` where the switch has no
+    /// such command.
+    fn command(&self, caller: &Caller<'_>, words: &[&str]) -> Option<String> {
+        let _ = (caller, words);
+        None
+    }
+}
+
+/// Who asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The user's name.
+    pub user: &'a [u8],
+    /// What the user may do.
+    pub write: Classes,
+    /// Unix time in microseconds.
+    pub micros: u64,
+}
+
+/// An action, described: the one source for dispatch, the permission check, ListCommands, the console and the reference page.
+#[derive(Clone, Debug)]
+pub struct ActionSpec {
+    /// Its name, as it is written. It is found in any case.
+    pub name: Cow<'static, str>,
+    /// The write classes that permit it: any one of them; none, where every logged-in session may.
+    pub classes: Classes,
+    /// What it does, in one line.
+    pub synopsis: Cow<'static, str>,
+    /// Its headers, `ActionID` aside; none where they are not known.
+    pub arguments: &'static [Argument],
+    /// What it does, at length.
+    pub description: Cow<'static, str>,
+}
+
+/// A header of an action.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether the action fails without it.
+    pub required: bool,
+    /// What it says.
+    pub text: &'static str,
+}
+
+impl ActionSpec {
+    /// A description from texts that are part of the program.
+    pub const fn new(
+        name: &'static str,
+        classes: Classes,
+        synopsis: &'static str,
+        arguments: &'static [Argument],
+        description: &'static str,
+    ) -> ActionSpec {
+        ActionSpec {
+            name: Cow::Borrowed(name),
+            classes,
+            synopsis: Cow::Borrowed(synopsis),
+            arguments,
+            description: Cow::Borrowed(description),
+        }
+    }
+}
+
+impl Argument {
+    /// A header that must be there.
+    pub const fn required(name: &'static str, text: &'static str) -> Argument {
+        Argument { name, required: true, text }
+    }
+
+    /// A header that may be there.
+    pub const fn optional(name: &'static str, text: &'static str) -> Argument {
+        Argument { name, required: false, text }
+    }
+}
