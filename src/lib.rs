@@ -1,4 +1,38 @@
-//! amibox: an Asterisk Manager Interface server that stands alone.
+//! amibox: an Asterisk Manager Interface (AMI) server that stands alone.
+//!
+//! # The map, in reading order
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`ami`] | the protocol: bytes to messages, answers and events to bytes |
+//! | [`date`] | calendar dates from Unix time |
+//! | [`config`] | manager.conf, http.conf and the others: files to values and complaints |
+//! | [`net`] | sockets: plain or TLS streams, listeners, wake-ups |
+//! | [`session`] | who is connected, what each may see, how far each has been told |
+//! | [`auth`] | who may log in, and the security events that tell of it |
+//! | [`bus`] | the event log that every session is a cursor into |
+//! | [`metrics`] | counters |
+//! | [`switch`] | what stands behind the interface: `trait Switch`, and the embedded one |
+//! | [`actions`] | the gate, the table of actions, and the actions that belong to no switch |
+//! | [`server`] | threads and sockets meet the rest: listeners, connections, the dispatcher |
+//!
+//! # Layers
+//!
+//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `switch` > `net` > `config` > `ami` `date`. Each uses
+//! those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
+//!
+//! # Locks
+//!
+//! In this order: the session table, a session, the event log, a stream's TLS state. None is held across a call that can
+//! block.
+//!
+//! # What is absent
+//!
+//! - No clock below `server`: time is an argument, so tests are exact.
+//! - No socket above `net` but through a [`net::Stream`]; handlers write into a [`ami::Reply`] and touch none.
+//! - No queue of events per session, and no copy of an event per session.
+//! - No growth that the network decides: lines, packets, filters, sessions before login and the event log are bounded.
+//! - No secret in a log: what holds one has a `Debug` that shows nothing.
 
 pub mod ami;
 pub mod date;

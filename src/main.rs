@@ -1,55 +1,109 @@
-//! stand-in main
+//! Arguments, configuration, daemon; then it waits for a signal.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod cli;
 
-use amibox::ami::Classes;
-use amibox::config::{self, manager};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::SystemTime;
 
-fn main() {
-    let port = std::env::args().nth(1).and_then(|p| p.parse().ok()).unwrap_or(5038);
-    let user = |name: &str, secret: &str, classes| {
-        Arc::new(manager::User {
-            name: name.into(),
-            secret: manager::Secret(secret.into()),
-            read: classes,
-            write: classes,
-            acl: Default::default(),
-            filters: vec![],
-            displayconnects: false,
-            allowmultiplelogin: true,
-            writetimeout: Duration::from_millis(100),
-        })
+use amibox::config::{self, Config};
+use amibox::date::Date;
+use amibox::server::Daemon;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The configuration, or the command line, cannot be used.
+const UNUSABLE: u8 = 2;
+/// The server could not start.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(misuse) => {
+            eprintln!("{misuse}");
+            return UNUSABLE.into();
+        }
     };
-    let config = config::Config {
-        manager: manager::Manager {
-            enabled: true,
-            webenabled: true,
-            port,
-            bindaddr: "127.0.0.1".into(),
-            allowmultiplelogin: true,
-            displayconnects: false,
-            timestampevents: false,
-            brokeneventsaction: false,
-            authtimeout: Duration::from_secs(30),
-            authlimit: 50,
-            httptimeout: Duration::from_secs(60),
-            disabledevents: vec![],
-            channelvars: vec![],
-            amiversion: "1.1".into(),
-            users: vec![
-                user("hello", "world", Classes::NONE),
-                user("admin", "swordfish", Classes::ALL),
-                user("reader", "pw", Classes::USER),
-            ],
-        },
-        http: Default::default(),
-        asterisk: Default::default(),
-        amibox: config::Amibox { astversion: "22.10.1".into() },
+    match command {
+        cli::Command::Help => print!("{}", cli::help()),
+        cli::Command::Version => println!("amibox {}", amibox::VERSION),
+        cli::Command::Serve { config_dir, check: true, .. } => return check(&config_dir),
+        cli::Command::Serve { config_dir, .. } => return serve(&config_dir),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Reads everything and says what is wrong with it.
+fn check(config_dir: &Path) -> ExitCode {
+    let loaded = config::load(config_dir);
+    for complaint in &loaded.complaints {
+        println!("{complaint}");
+    }
+    match loaded.config {
+        Some(_) => ExitCode::SUCCESS,
+        None => UNUSABLE.into(),
+    }
+}
+
+fn serve(config_dir: &Path) -> ExitCode {
+    start_log();
+    // Signals are caught before anything is started: one that comes early is not lost.
+    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
+        Ok(signals) => signals,
+        Err(error) => {
+            log::error!("cannot catch signals: {error}");
+            return FAILED.into();
+        }
     };
-    let daemon = amibox::server::Daemon::start(config).unwrap();
-    eprintln!("{:?}", daemon.addresses().collect::<Vec<_>>());
-    let mut signals = signal_hook::iterator::Signals::new([15, 2]).unwrap();
-    signals.forever().next();
-    daemon.stop();
+    let Some(config) = load(config_dir) else { return UNUSABLE.into() };
+    let mut daemon = match Daemon::start(config) {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            log::error!("{error}");
+            return FAILED.into();
+        }
+    };
+    log::info!("amibox {} is up: {}", amibox::VERSION, daemon.addresses().join(", "));
+    for signal in signals.forever() {
+        if signal == SIGHUP {
+            match load(config_dir) {
+                Some(config) => match daemon.reload(config) {
+                    Ok(()) => log::info!("configuration read again: {}", daemon.addresses().join(", ")),
+                    Err(error) => log::error!("the old configuration stays: {error}"),
+                },
+                None => log::error!("the old configuration stays"),
+            }
+        } else {
+            log::info!("ending");
+            daemon.stop();
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Reads the configuration and logs every complaint.
+fn load(config_dir: &Path) -> Option<Config> {
+    let loaded = config::load(config_dir);
+    for complaint in &loaded.complaints {
+        match complaint.level {
+            config::Level::Error => log::error!("{complaint}"),
+            config::Level::Warning => log::warn!("{complaint}"),
+        }
+    }
+    loaded.config
+}
+
+/// Log lines go to standard error: date and time in UTC, level, text.
+fn start_log() {
+    let default = env_logger::Env::default().default_filter_or("info");
+    let mut builder = env_logger::Builder::from_env(default);
+    builder.format(|out, record| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let date = Date::from_micros(since.as_micros() as u64);
+        writeln!(out, "{} {} {:<5} {}", date.day(), date.time(), record.level(), record.args())
+    });
+    builder.init();
 }

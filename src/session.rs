@@ -116,6 +116,13 @@ impl Session {
         self.stream.as_ref()
     }
 
+    /// Ends its connection: its thread wakes up and clears away.
+    pub fn end(&self) {
+        if let Some(stream) = &self.stream {
+            stream.shutdown();
+        }
+    }
+
     /// Whether events come to it by themselves.
     pub fn is_streaming(&self) -> bool {
         self.stream.is_some()

@@ -32,3 +32,70 @@ pub struct Config {
     pub asterisk: Asterisk,
     pub amibox: Amibox,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warning,
+}
+#[derive(Clone, Debug)]
+pub struct Complaint {
+    pub level: Level,
+}
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stand-in")
+    }
+}
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Option<Config>,
+    pub complaints: Vec<Complaint>,
+}
+
+/// A user of the quick start on port 15038.
+pub fn load(_: &std::path::Path) -> Loaded {
+    use crate::ami::Classes;
+    use std::sync::Arc;
+    use std::time::Duration;
+    let user = |name: &str, secret: &str, classes| {
+        Arc::new(manager::User {
+            name: name.into(),
+            secret: manager::Secret(secret.into()),
+            read: classes,
+            write: classes,
+            acl: Default::default(),
+            filters: vec![],
+            displayconnects: false,
+            allowmultiplelogin: true,
+            writetimeout: Duration::from_millis(100),
+        })
+    };
+    let config = Config {
+        manager: manager::Manager {
+            enabled: true,
+            webenabled: true,
+            port: 15038,
+            bindaddr: "127.0.0.1".into(),
+            allowmultiplelogin: true,
+            displayconnects: false,
+            timestampevents: false,
+            brokeneventsaction: false,
+            authtimeout: Duration::from_secs(30),
+            authlimit: 50,
+            httptimeout: Duration::from_secs(60),
+            disabledevents: vec![],
+            channelvars: vec![],
+            amiversion: "1.1".into(),
+            users: vec![
+                user("hello", "world", Classes::NONE),
+                user("admin", "swordfish", Classes::ALL),
+                user("reader", "pw", Classes::USER),
+            ],
+        },
+        http: Default::default(),
+        asterisk: Default::default(),
+        amibox: Amibox { astversion: "22.10.1".into() },
+    };
+    Loaded { config: Some(config), complaints: vec![] }
+}

@@ -51,9 +51,7 @@ struct Guard<'a> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.core.sessions.remove(self.session);
-        if let Some(stream) = self.session.stream() {
-            stream.shutdown();
-        }
+        self.session.end();
     }
 }
 

@@ -90,12 +90,10 @@ impl Slow {
     }
 }
 
-/// Ends a session's connection; its own thread wakes up and clears away.
+/// Ends a session, and says why.
 fn disconnect(session: &Session, why: &str) {
     let login = session.login();
     let user = login.as_ref().map(|login| login.user.name.as_slice()).unwrap_or_default();
     log::warn!("user '{}' at {} is disconnected: {why}", user.escape_ascii(), session.peer);
-    if let Some(stream) = session.stream() {
-        stream.shutdown();
-    }
+    session.end();
 }

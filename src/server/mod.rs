@@ -3,6 +3,7 @@
 mod ami;
 mod clock;
 mod dispatch;
+mod listen;
 
 use std::fmt;
 use std::io;
@@ -15,23 +16,16 @@ use crate::actions::Core;
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::Config;
-use crate::net::listener::{BindError, resolve};
-use crate::net::{Listener, Waker};
+use crate::net::listener::BindError;
 use crate::switch::embedded::{Embedded, Identity};
+use listen::Listeners;
 
 /// A server that is up.
 pub struct Daemon {
     core: Arc<Core>,
-    listeners: Vec<Running>,
+    listeners: Listeners,
     dispatcher: JoinHandle<()>,
     stop: Arc<AtomicBool>,
-}
-
-/// A listener and its thread.
-struct Running {
-    stopper: Arc<Waker>,
-    thread: JoinHandle<()>,
-    what: String,
 }
 
 /// Why a server did not start. Nothing is left half-started.
@@ -47,7 +41,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind(error) => error.fmt(f),
-            StartError::System(error) => write!(f, "cannot start: {error}"),
+            StartError::System(error) => write!(f, "the system refused: {error}"),
         }
     }
 }
@@ -70,14 +64,10 @@ impl Daemon {
     /// Binds every address that the configuration names, then serves.
     ///
     /// # Errors
-    /// An address that cannot be had; nothing is started then.
+    /// An address that cannot be had, or what the system refuses; nothing is left started then.
     pub fn start(config: Config) -> Result<Daemon, StartError> {
-        let mut sockets = Vec::new();
-        if config.manager.enabled {
-            for address in resolve(&config.manager.bindaddr, config.manager.port)? {
-                sockets.push(Listener::bind(address)?);
-            }
-        }
+        let mut listeners = Listeners::default();
+        let bound = listeners.bind(&config)?;
         let now = clock::now();
         let switch = Box::new(Embedded::new(Identity::new(&config), now));
         let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, switch, now, random));
@@ -86,69 +76,64 @@ impl Daemon {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
             spawn("events", DISPATCHER_STACK, move || dispatch::run(&core, &stop))?
         };
-        let mut daemon = Daemon { core, listeners: Vec::new(), dispatcher, stop };
-        for socket in sockets {
-            daemon.listen(socket, "AMI", ami::serve)?;
-        }
-        Ok(daemon)
+        listeners.serve(&core, bound)?;
+        Ok(Daemon { core, listeners, dispatcher, stop })
     }
 
     /// What is listened at, for the log.
-    pub fn addresses(&self) -> impl Iterator<Item = &str> {
-        self.listeners.iter().map(|listener| listener.what.as_str())
+    pub fn addresses(&self) -> Vec<String> {
+        self.listeners.describe()
+    }
+
+    /// Puts another configuration in force: users, limits and listeners. Sessions keep the classes that they logged in
+    /// with, unless their user is gone: then they end.
+    ///
+    /// # Errors
+    /// An address that cannot be had; nothing has changed then.
+    pub fn reload(&mut self, config: Config) -> Result<(), StartError> {
+        let bound = self.listeners.bind(&config)?;
+        self.core.set_config(Arc::new(config), clock::now());
+        self.listeners.serve(&self.core, bound)?;
+        let config = self.core.config();
+        for session in self.core.sessions.all().iter() {
+            let gone = session.login().is_some_and(|login| config.manager.user(&login.user.name).is_none());
+            if gone {
+                log::info!("session from {} ends: its user is gone", session.peer);
+                session.end();
+            }
+        }
+        Ok(())
     }
 
     /// Tells everybody, closes every session and returns within [`STOP_WITHIN`].
-    pub fn stop(self) {
+    pub fn stop(mut self) {
         let until = Instant::now() + STOP_WITHIN;
-        self.listeners.iter().for_each(|listener| listener.stopper.wake());
         let event =
             Event::new("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False");
         self.core.publish(event, clock::now());
+        self.listeners.stop(until);
         thread::sleep(FAREWELL);
         for session in self.core.sessions.all().iter() {
-            if let Some(stream) = session.stream() {
-                stream.shutdown();
-            }
+            session.end();
         }
         while !self.core.sessions.is_empty() && Instant::now() < until {
             thread::sleep(Duration::from_millis(5));
         }
         self.stop.store(true, Ordering::Relaxed);
         self.core.bus.nudge();
-        let threads = self.listeners.into_iter().map(|listener| listener.thread).chain([self.dispatcher]);
-        for thread in threads {
-            while !thread.is_finished() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
-
-    /// Serves a bound socket: a thread that accepts, and one for each connection.
-    fn listen(
-        &mut self,
-        socket: Listener,
-        what: &'static str,
-        serve: fn(&Core, std::net::TcpStream),
-    ) -> io::Result<()> {
-        let stopper = socket.stopper();
-        let name = format!("{what} {}", socket.address());
-        let core = Arc::clone(&self.core);
-        let thread = spawn("listener", LISTENER_STACK, move || {
-            while let Some(connection) = socket.accept() {
-                let core = Arc::clone(&core);
-                if let Err(error) = spawn("connection", CONNECTION_STACK, move || serve(&core, connection)) {
-                    log::warn!("connection closed: no thread for it: {error}");
-                }
-            }
-        })?;
-        self.listeners.push(Running { stopper, thread, what: name });
-        Ok(())
+        join(self.dispatcher, until);
     }
 }
 
 fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run)
+}
+
+/// Waits for a thread, but no longer than that.
+fn join(thread: JoinHandle<()>, until: Instant) {
+    while !thread.is_finished() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Random bits from the system.
@@ -165,8 +150,5 @@ pub const STOP_WITHIN: Duration = Duration::from_millis(1800);
 /// How long the last events have to reach their listeners.
 const FAREWELL: Duration = Duration::from_millis(50);
 
-/// Stacks are mapped, and cost memory only as far as they are used. A connection's deepest call is a TLS handshake or
-/// the compilation of a filter.
-const CONNECTION_STACK: usize = 256 * 1024;
+/// See `listen.rs` on stacks.
 const DISPATCHER_STACK: usize = 256 * 1024;
-const LISTENER_STACK: usize = 64 * 1024;
