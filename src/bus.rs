@@ -238,7 +238,7 @@ impl Batch {
 /// The most events the log keeps for cursors that are behind, and the most bytes of them: a listener that falls further
 /// back is disconnected (over HTTP it loses them). A busy switch makes a thousand events a second: this is a minute of them.
 pub const MAX_EVENTS: usize = 65_536;
-/// See [`MAX_EVENTS`].
+/// See `MAX_EVENTS`.
 pub const MAX_BYTES: usize = 32 << 20;
 
 /// The most bytes of one batch: large enough that a system call's cost does not count, small enough for a socket's buffer.

@@ -212,7 +212,7 @@ impl Session {
         Ok(())
     }
 
-    /// Appends the events that it has not been told yet, up to about [`CATCH_UP_BYTES`] of them; whether that was all.
+    /// Appends the events that it has not been told yet, up to about 64 KiB of them at once; whether that was all.
     pub fn catch_up(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<bool, Overrun> {
         let mut state = self.lock();
         for event in std::mem::take(&mut state.own) {

@@ -33,7 +33,10 @@ fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
     }
 }
 
+// The steps of a login are kept apart on the stack too: each idle connection keeps the pages that its deepest call touched.
+
 /// Decides the login and, where it is a good one, takes the user's place.
+#[inline(never)]
 fn admit(call: &Call<'_>, name: &[u8], proof: Proof<'_>) -> Result<Login, Failure> {
     let config = call.core.config();
     let manager = &config.manager;
@@ -55,6 +58,7 @@ fn admit(call: &Call<'_>, name: &[u8], proof: Proof<'_>) -> Result<Login, Failur
     Ok(login)
 }
 
+#[inline(never)]
 fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
     let core = call.core;
     core.metrics.logins.count();
@@ -68,6 +72,7 @@ fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
     core.publish(auth::success_event(&login.user.name, call.session, call.now), call.now);
 }
 
+#[inline(never)]
 fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>) {
     let core = call.core;
     core.metrics.login_failures.count();

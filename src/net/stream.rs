@@ -63,7 +63,15 @@ impl Stream {
 
     /// Reads what has arrived, waiting for it until `until`: 0 at the end of the stream, `TimedOut` past the time.
     pub fn read(&self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<usize> {
-        let Some(tls) = &self.tls else { return self.receive(buffer, until) };
+        match &self.tls {
+            None => self.receive(buffer, until),
+            Some(tls) => self.read_tls(tls, buffer, until),
+        }
+    }
+
+    /// Apart, so that a plain connection's stack has no room for records.
+    #[inline(never)]
+    fn read_tls(&self, tls: &Mutex<Tls>, buffer: &mut [u8], until: Option<Instant>) -> io::Result<usize> {
         loop {
             if let Some(read) = self.read_plaintext(&mut lock(tls), buffer)? {
                 return Ok(read);
@@ -79,6 +87,7 @@ impl Stream {
     }
 
     /// Performs the TLS handshake, if there is one to perform, until `until` at the most.
+    #[inline(never)]
     pub fn handshake(&self, until: Instant) -> io::Result<()> {
         let Some(tls) = &self.tls else { return Ok(()) };
         while lock(tls).connection.is_handshaking() {
@@ -179,7 +188,7 @@ impl Stream {
             return;
         }
         let until = Instant::now() + LINGER;
-        let mut rest = [0; 4096];
+        let mut rest = vec![0; RECORDS];
         for _ in 0..LINGER_READS {
             if !matches!(self.receive(&mut rest, Some(until)), Ok(1..)) {
                 return;

@@ -199,7 +199,7 @@ impl<'a> Connection<'a> {
             self.input.truncate(SMALL_INPUT);
             self.input.shrink_to_fit();
         }
-        self.out.shrink_to(KEEP_OUT);
+        self.out.shrink_to(self.input.len() / 2);
     }
 }
 
@@ -208,11 +208,8 @@ fn peer_of(socket: &TcpStream) -> String {
 }
 
 /// The input buffer of a quiet connection, and of one that sends as fast as it can. The small one holds any line.
-const SMALL_INPUT: usize = 2 * crate::ami::decode::MAX_LINE;
+const SMALL_INPUT: usize = crate::ami::decode::MAX_LINE;
 const LARGE_INPUT: usize = 32 * 1024;
 
 /// How much answer is gathered before it is written, when more requests wait behind.
 const FLUSH: usize = 64 * 1024;
-
-/// What the output buffer keeps between requests.
-const KEEP_OUT: usize = 4096;
