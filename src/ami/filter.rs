@@ -93,7 +93,7 @@ impl Filter {
         if pattern.is_empty() {
             return Err(FilterError::Format);
         }
-        Ok(Filter { exclude, name: None, header: None, method: Method::Regex(compile(pattern)?) })
+        Ok(Filter { exclude, name: None, header: None, method: Method::Regex(posix(pattern)?) })
     }
 
     /// A filter with criteria: `action(include|exclude)`, `name(EVENT)`, `header(HEADER)` and `method(METHOD)`, parted by
@@ -124,7 +124,7 @@ impl Filter {
             b"starts_with" => Method::StartsWith(own()),
             b"ends_with" => Method::EndsWith(own()),
             b"contains" => Method::Contains(own()),
-            b"regex" => Method::Regex(compile(pattern)?),
+            b"regex" => Method::Regex(posix(pattern)?),
             _ => return Err(FilterError::Format),
         };
         Ok(Filter { exclude, name, header, method })
@@ -159,7 +159,7 @@ fn bang(pattern: &[u8]) -> (bool, &[u8]) {
 
 /// Compiles a POSIX extended expression. The engine's time is linear in the text, whatever the pattern; what the pattern
 /// may cost in memory is bounded by [`MAX_PROGRAM`].
-fn compile(pattern: &[u8]) -> Result<Regex, FilterError> {
+pub(crate) fn posix(pattern: &[u8]) -> Result<Regex, FilterError> {
     RegexBuilder::new(&translate(pattern)?)
         .dot_matches_new_line(true)
         .unicode(false)

@@ -1,6 +1,12 @@
 //! Stand-in until the real one lands.
 #![allow(missing_docs)]
+mod complaint;
+pub mod edit;
+pub mod ini;
 pub mod manager;
+
+pub use complaint::{Complaint, Level};
+
 pub mod acl {
     #[derive(Clone, Debug, Default)]
     pub struct Acl;
@@ -33,20 +39,6 @@ pub struct Config {
     pub amibox: Amibox,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Error,
-    Warning,
-}
-#[derive(Clone, Debug)]
-pub struct Complaint {
-    pub level: Level,
-}
-impl std::fmt::Display for Complaint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stand-in")
-    }
-}
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Option<Config>,
