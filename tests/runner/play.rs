@@ -399,7 +399,8 @@ impl Player<'_> {
             let _ = write!(shown, "\n   {name}< {}", show_line(line));
         }
         let mut names: Vec<_> = self.conns.keys().cloned().collect();
-        names.sort();
+        let first = &self.steps[failure.step].conn;
+        names.sort_by_key(|name| (name != first, name.clone()));
         for name in names {
             let Ok(conn) = self.conn(&name) else { continue };
             let rest = conn.rest(LISTEN_ON);
