@@ -1,0 +1,15 @@
+//! What the tests that start the built binary share: ports that are free, folders that vanish, the server as
+//! a process, and the client's end of a connection. It knows nothing of transcripts.
+
+// Each test binary compiles this module for itself and uses its own part of it.
+#![allow(dead_code, unused_imports)]
+
+mod conn;
+mod ports;
+mod server;
+mod temp;
+
+pub(crate) use conn::{Conn, TlsVersion, Wire};
+pub(crate) use ports::{Door, Ports};
+pub(crate) use server::{RunningServer, ServerOptions, binary, stop_all_on_signal};
+pub(crate) use temp::TempDir;

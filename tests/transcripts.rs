@@ -1,0 +1,278 @@
+//! Plays the wire transcripts, `tests/transcripts/`, against the built binary and compares every line.
+//!
+//!     cargo test --test transcripts                       every transcript
+//!     cargo test --test transcripts session/              those whose path contains this (after `--`, several)
+//!     cargo test --test transcripts -- --over-tls         AMI over TLS instead of TCP
+//!     cargo test --test transcripts -- --bin PATH --jobs 8 --list --quiet
+//!
+//! Each has a server process, a copy of its config folder and ports of its own. What is listed in
+//! `tests/transcripts/waiting.txt` (a path, then why) is played all the same and has to fail: one that passes
+//! is an error until it leaves the list, so the list only shrinks. `AMIBOX_BIN` names another binary,
+//! `AMIBOX_JOBS` how many are played at a time.
+
+mod runner;
+mod support;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use runner::play::{Pass, Stage, play};
+use support::ServerOptions;
+
+/// Whether a run without arguments also plays [`TLS_AREAS`] over TLS.
+const TLS_BY_DEFAULT: bool = false;
+/// The areas that say nothing of the transport, so that they must hold over TLS too.
+const TLS_AREAS: [&str; 3] = ["session/", "permission/", "events/"];
+/// What a transcript is called in the list when it is played over TLS.
+const TLS_PREFIX: &str = "tls:";
+/// How many are played at a time. Nearly all of a transcript's time is waiting.
+const JOBS: usize = 24;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(e) => {
+            eprintln!("{e}");
+            return ExitCode::from(2);
+        }
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let chosen = args.choose(&folder);
+    if args.list {
+        chosen.iter().for_each(|one| println!("{}: test", one.name));
+        return ExitCode::SUCCESS;
+    }
+    runner::script::self_test();
+    runner::pattern::self_test();
+    support::stop_all_on_signal();
+
+    let waiting = match read_waiting(&folder) {
+        Ok(waiting) => waiting,
+        Err(e) => {
+            println!("{e}\n\ntest result: FAILED. 0 passed; 1 failed");
+            return ExitCode::FAILURE;
+        }
+    };
+    let start = Instant::now();
+    println!("\nrunning {} transcripts", chosen.len());
+    let counts = run(&args, &folder, &chosen, &waiting);
+    counts.report(start);
+    if counts.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One play: a transcript, and what it goes over.
+struct Play {
+    name: String,
+    file: PathBuf,
+    pass: Pass,
+}
+
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    waiting: usize,
+    failed: Vec<String>,
+    filtered: usize,
+}
+
+impl Counts {
+    /// The closing lines, the last of them in the form of cargo's own harness.
+    fn report(&self, start: Instant) {
+        if !self.failed.is_empty() {
+            println!("\nfailures:");
+            self.failed.iter().for_each(|name| println!("    {name}"));
+        }
+        let verdict = if self.failed.is_empty() { "ok" } else { "FAILED" };
+        println!(
+            "\ntest result: {verdict}. {} passed; {} failed; {} waiting (they failed, as waiting.txt says); \
+             {} filtered out; finished in {:.2}s\n",
+            self.passed,
+            self.failed.len(),
+            self.waiting,
+            self.filtered,
+            start.elapsed().as_secs_f64()
+        );
+    }
+}
+
+fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, String>) -> Counts {
+    let stage = |pass| Stage {
+        folder: folder.to_owned(),
+        server: ServerOptions { binary: args.binary.clone(), ..ServerOptions::default() },
+        pass,
+    };
+    let stages = [stage(Pass::AsWritten), stage(Pass::OverTls)];
+    let all = plays(folder, Pass::AsWritten).len();
+    let filtered = all.saturating_sub(chosen.iter().filter(|one| one.pass == Pass::AsWritten).count());
+    let counts = Mutex::new(Counts { filtered, ..Counts::default() });
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.min(chosen.len()) {
+            scope.spawn(|| {
+                while let Some(one) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let stage = if one.pass == Pass::AsWritten { &stages[0] } else { &stages[1] };
+                    let outcome = panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
+                        .unwrap_or_else(|_| Err("the player panicked".to_owned()));
+                    let mut counts = counts.lock().expect("no one panics holding it");
+                    tell(args, &mut counts, one, &outcome, waiting.get(&one.name));
+                }
+            });
+        }
+    });
+    counts.into_inner().expect("no one panics holding it")
+}
+
+/// Counts one outcome and prints its line; both sides of a mismatch follow.
+fn tell(args: &Args, counts: &mut Counts, one: &Play, outcome: &Result<(), String>, reason: Option<&String>) {
+    let name = &one.name;
+    match (outcome, reason) {
+        (Ok(()), None) => {
+            counts.passed += 1;
+            if !args.quiet {
+                println!("transcript {name} ... ok");
+            }
+        }
+        (Err(_), Some(reason)) if !args.show_waiting => {
+            counts.waiting += 1;
+            if !args.quiet {
+                println!("transcript {name} ... waiting: {reason}");
+            }
+        }
+        (Err(difference), Some(reason)) => {
+            counts.waiting += 1;
+            println!("transcript {name} ... waiting: {reason}\n   {difference}");
+        }
+        (Err(difference), None) => {
+            counts.failed.push(name.clone());
+            println!("transcript {name} ... FAILED\n   {difference}\n");
+        }
+        (Ok(()), Some(_)) => {
+            counts.failed.push(format!("{name} (it passes: remove it from waiting.txt)"));
+            println!(
+                "transcript {name} ... FAILED\n   it passes: remove it from tests/transcripts/waiting.txt\n"
+            );
+        }
+    }
+}
+
+struct Args {
+    filters: Vec<String>,
+    exact: bool,
+    skip: Vec<String>,
+    list: bool,
+    quiet: bool,
+    show_waiting: bool,
+    over_tls: bool,
+    jobs: usize,
+    binary: PathBuf,
+}
+
+impl Args {
+    /// Reads our own arguments, and passes over those of cargo's harness, which `cargo test -- …` gives to all.
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let jobs = std::env::var("AMIBOX_JOBS").ok();
+        let mut args = Self {
+            filters: Vec::new(),
+            exact: false,
+            skip: Vec::new(),
+            list: false,
+            quiet: false,
+            show_waiting: false,
+            over_tls: false,
+            jobs: jobs.map_or(Ok(JOBS), |text| number(&text))?,
+            binary: support::binary(),
+        };
+        while let Some(word) = words.next() {
+            let (name, glued) =
+                word.split_once('=').map_or((word.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
+            let mut value = || glued.clone().or_else(|| words.next()).ok_or(format!("{name} needs a value"));
+            match name {
+                "--list" => args.list = true,
+                "--quiet" | "-q" => args.quiet = true,
+                "--exact" => args.exact = true,
+                "--show-waiting" => args.show_waiting = true,
+                "--over-tls" => args.over_tls = true,
+                "--skip" => args.skip.push(value()?),
+                "--jobs" | "--test-threads" => args.jobs = number(&value()?)?,
+                "--bin" => args.binary = value()?.into(),
+                "--format" | "--color" | "-Z" | "--logfile" => drop(value()?),
+                _ if name.starts_with('-') => {}
+                _ => args.filters.push(word),
+            }
+        }
+        Ok(args)
+    }
+
+    fn choose(&self, folder: &Path) -> Vec<Play> {
+        let mut all = if self.over_tls { Vec::new() } else { plays(folder, Pass::AsWritten) };
+        if self.over_tls || TLS_BY_DEFAULT {
+            all.extend(plays(folder, Pass::OverTls));
+        }
+        let fits =
+            |name: &str, word: &String| if self.exact { name == word } else { name.contains(word.as_str()) };
+        all.retain(|one| {
+            (self.filters.is_empty() || self.filters.iter().any(|word| fits(&one.name, word)))
+                && !self.skip.iter().any(|word| fits(&one.name, word))
+        });
+        all
+    }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or(format!("not a number of jobs: {text}"))
+}
+
+/// Every transcript below the folder, by its path, that this pass plays.
+fn plays(folder: &Path, pass: Pass) -> Vec<Play> {
+    let mut files = Vec::new();
+    for area in entries(folder).into_iter().filter(|path| path.is_dir() && !path.ends_with("configs")) {
+        files.extend(entries(&area).into_iter().filter(|path| path.extension() == Some(OsStr::new("txt"))));
+    }
+    let mut all = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(folder).expect("found below it").display().to_string();
+        match pass {
+            Pass::AsWritten => all.push(Play { name: path, file, pass }),
+            Pass::OverTls if TLS_AREAS.iter().any(|area| path.starts_with(area)) => {
+                all.push(Play { name: format!("{TLS_PREFIX}{path}"), file, pass });
+            }
+            Pass::OverTls => {}
+        }
+    }
+    all
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let listed = fs::read_dir(folder).unwrap_or_else(|e| panic!("cannot list {}: {e}", folder.display()));
+    let mut paths: Vec<_> = listed.map(|entry| entry.expect("a folder that stays as it is").path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The list of those that wait: a path and its reason a line. Each must exist and have a reason.
+fn read_waiting(folder: &Path) -> Result<BTreeMap<String, String>, String> {
+    let path = folder.join("waiting.txt");
+    let text = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let mut waiting = BTreeMap::new();
+    for (index, line) in
+        text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    {
+        let complaint = |what: &str| format!("tests/transcripts/waiting.txt:{}: {what}", index + 1);
+        let (name, reason) =
+            line.split_once(' ').ok_or_else(|| complaint("a path needs a reason after it"))?;
+        if !folder.join(name.strip_prefix(TLS_PREFIX).unwrap_or(name)).is_file() {
+            return Err(complaint(&format!("there is no transcript {name}")));
+        }
+        if waiting.insert(name.to_owned(), reason.trim().to_owned()).is_some() {
+            return Err(complaint(&format!("{name} is listed twice")));
+        }
+    }
+    Ok(waiting)
+}
