@@ -1,1 +1,213 @@
-//! Certificates and keys: what a TLS listener needs.
+//! TLS for listeners: certificates, keys and versions become what rustls serves with.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+
+/// What a listener's section of the configuration says of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `tlscertfile`: the certificate, the rest of its chain behind it, and the key too where it has no file of its own.
+    pub certificate: PathBuf,
+    /// `tlsprivatekey`: the key; by default it stands in the certificate's file.
+    pub key: Option<PathBuf>,
+    /// `tlsdisablev12`.
+    pub without_v12: bool,
+    /// `tlsdisablev13`.
+    pub without_v13: bool,
+    /// `tlscafile` with `tlsverifyclient`: clients must show a certificate that one of these has signed.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why TLS cannot be served with these files. The operator's fault: it names the file.
+#[derive(Debug)]
+pub struct TlsError {
+    file: PathBuf,
+    text: String,
+}
+
+impl TlsError {
+    fn new(file: &Path, text: impl fmt::Display) -> TlsError {
+        TlsError { file: file.to_owned(), text: text.to_string() }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.text)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+/// Reads the files. RSA, ECDSA and Ed25519 keys will do.
+///
+/// # Errors
+/// A file that cannot be read, holds no certificate or no key, or a key that belongs to another certificate.
+pub fn load(settings: &Settings) -> Result<Arc<ServerConfig>, TlsError> {
+    let Settings { certificate, key, without_v12, without_v13, client_ca } = settings;
+    let chain = certificates(certificate)?;
+    let key_file = key.as_deref().unwrap_or(certificate);
+    let key = PrivateKeyDer::from_pem_slice(&read(key_file)?).map_err(|_| {
+        TlsError::new(key_file, "there is no private key in it (a PEM block '... PRIVATE KEY')")
+    })?;
+
+    let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
+    versions.extend((!without_v12).then_some(&version::TLS12));
+    versions.extend((!without_v13).then_some(&version::TLS13));
+    if versions.is_empty() {
+        return Err(TlsError::new(
+            certificate,
+            "tlsdisablev12 and tlsdisablev13 together leave no version of TLS",
+        ));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .map_err(|error| TlsError::new(certificate, error))?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(file)? {
+                roots.add(root).map_err(|error| TlsError::new(file, error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| TlsError::new(file, error))?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+        TlsError::new(
+            key_file,
+            format_args!("the key cannot be used with {}: {error}", certificate.display()),
+        )
+    })?;
+    // Nobody resumes a session that lasts: the cache would only cost memory.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// The common name (CN) of a certificate's subject, in DER as it came over the wire.
+pub fn common_name(certificate: &[u8]) -> Option<Vec<u8>> {
+    // Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version?, serial, signature, issuer, validity, subject, ... } ... }
+    let (SEQUENCE, certificate, _) = element(certificate)? else { return None };
+    let (SEQUENCE, mut tbs, _) = element(certificate)? else { return None };
+    if tbs.first() == Some(&VERSION) {
+        tbs = element(tbs)?.2;
+    }
+    for _serial_signature_issuer_validity in 0..4 {
+        tbs = element(tbs)?.2;
+    }
+    let (SEQUENCE, mut names, _) = element(tbs)? else { return None };
+    let mut found = None;
+    while !names.is_empty() {
+        let (SET, mut set, rest) = element(names)? else { return None };
+        names = rest;
+        while !set.is_empty() {
+            let (SEQUENCE, pair, rest) = element(set)? else { return None };
+            set = rest;
+            let (OBJECT_ID, id, value) = element(pair)? else { return None };
+            if id == COMMON_NAME {
+                found = Some(element(value)?.1.to_vec());
+            }
+        }
+    }
+    found
+}
+
+/// The first DER element: its tag, its content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, mut rest) = rest.split_first()?;
+    let mut length = usize::from(first);
+    if first & 0x80 != 0 {
+        // The long form: so many bytes of length. Four are more than any certificate needs.
+        let count = usize::from(first & 0x7f);
+        if count == 0 || count > 4 {
+            return None;
+        }
+        length = rest.get(..count)?.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+        rest = &rest[count..];
+    }
+    Some((tag, rest.get(..length)?, &rest[length..]))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read(file)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(TlsError::new(file, "there is no certificate in it (a PEM block 'CERTIFICATE')")),
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+    let open = std::fs::File::open(file).map_err(|error| TlsError::new(file, error))?;
+    let mut pem = Vec::new();
+    open.take(MAX_PEM).read_to_end(&mut pem).map_err(|error| TlsError::new(file, error))?;
+    Ok(pem)
+}
+
+/// The most that is read of a certificate's file: a chain takes some kilobytes, all public authorities some hundred.
+const MAX_PEM: u64 = 1 << 20;
+
+/// DER tags, and the identifier of the attribute CN (RFC 5280, appendix A.1).
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const OBJECT_ID: u8 = 0x06;
+const VERSION: u8 = 0xa0;
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/configs/http-tls/cert.pem")
+    }
+
+    #[test]
+    fn one_file_holds_certificate_and_key() {
+        let settings = Settings { certificate: sample(), ..Settings::default() };
+        load(&settings).unwrap();
+        load(&Settings { without_v12: true, ..settings.clone() }).unwrap();
+        load(&Settings { client_ca: Some(sample()), ..settings }).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_named() {
+        let check = |settings: Settings, expect: &str| {
+            let error = load(&settings).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        let good = Settings { certificate: sample(), ..Settings::default() };
+        check(
+            Settings { certificate: "/nonexistent/x.pem".into(), ..Settings::default() },
+            "/nonexistent/x.pem: ",
+        );
+        check(Settings { certificate: file!().into(), ..Settings::default() }, "no certificate in it");
+        check(Settings { key: Some(file!().into()), ..good.clone() }, "no private key in it");
+        check(Settings { without_v12: true, without_v13: true, ..good }, "leave no version");
+    }
+
+    #[test]
+    fn the_common_name_is_found_and_garbage_is_not() {
+        let certificate = certificates(&sample()).unwrap().remove(0);
+        assert!(common_name(&certificate).is_some_and(|name| !name.is_empty()));
+        for length in 0..certificate.len().min(200) {
+            assert_eq!(common_name(&certificate[..length]), None);
+        }
+        for at in 0..certificate.len().min(400) {
+            let mut broken = certificate.to_vec();
+            broken[at] ^= 0xff;
+            let _ = common_name(&broken);
+        }
+    }
+}
