@@ -36,6 +36,7 @@
 
 pub mod ami;
 pub mod date;
+pub mod http;
 
 pub mod config;
 
