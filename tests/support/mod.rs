@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod conn;
+pub(crate) mod http;
 mod ports;
 mod server;
 mod temp;

@@ -88,6 +88,16 @@ impl RunningServer {
         Ok(server)
     }
 
+    /// Starts a server over config files of the test's own, `@AMI_PORT@` and its like in them; panics with the
+    /// server's log when it does not start.
+    pub(crate) fn over(files: &[(&str, &str)], options: &ServerOptions) -> Self {
+        let source = TempDir::new("amibox-config");
+        for (name, text) in files {
+            source.write(name, text);
+        }
+        Self::start(source.path(), options, |_| ()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
     /// Its config folder.
     pub(crate) fn etc(&self) -> &Path {
         &self.etc
@@ -108,6 +118,25 @@ impl RunningServer {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid(), signal);
+    }
+
+    /// Writes one of its config files anew, with the ports put in place.
+    pub(crate) fn write_config(&self, name: &str, text: &str) {
+        fs::write(self.etc.join(name), text).expect("a file in our own folder");
+        fill_in_folder(&self.etc, &substitutions(&self.dir, &self.etc, &self.ports))
+            .expect("files of our own");
+    }
+
+    /// Waits until its log holds that text.
+    pub(crate) fn wait_for_log(&self, text: &str, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while !self.log().contains(text) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+        true
     }
 
     /// Its process id.

@@ -1,0 +1,95 @@
+# amibox: `make help` lists what there is.
+
+CARGO   ?= cargo
+PROFILE ?= release
+PREFIX  ?= /usr/local
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+BINARY  ?= $(TARGET)/release/amibox
+
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+ARCH := $(firstword $(subst -, ,$(HOST)))
+MUSL := $(ARCH)-unknown-linux-musl
+# A target's libraries are there when its folder is: this needs no rustup.
+HAS_MUSL := $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUSL)/lib)
+STATIC_TARGET := $(if $(HAS_MUSL),$(MUSL),$(HOST))
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | \
+	  awk -F'\t' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: release ## build, and serve conf/ on loopback
+	@mkdir -p $(TARGET)/state
+	@echo
+	@echo 'amibox serves conf/ on 127.0.0.1. In another terminal, type'
+	@echo
+	@echo '    telnet 127.0.0.1 5038'
+	@echo '    Action: Login'
+	@echo '    Username: hello'
+	@echo '    Secret: world'
+	@echo
+	@echo 'and an empty line after it; or'
+	@echo
+	@echo "    wget -qO- 'http://127.0.0.1:8088/rawman?action=login&username=hello&secret=world'"
+	@echo
+	@exec $(TARGET)/release/amibox --config-dir conf --state-dir $(TARGET)/state
+
+.PHONY: release
+release: ## build the optimised binary, target/release/amibox
+	$(CARGO) build --release --bin amibox
+
+# Needs nothing beyond Rust and a C compiler. Where telnet or wget are missing, the tests that would use them
+# say so.
+.PHONY: test
+test: ## run every test
+	$(CARGO) test --no-fail-fast
+
+.PHONY: check check-format check-clippy check-docs
+check: check-format check-clippy check-docs ## format, lints and docs, warnings denied
+check-format:
+	$(CARGO) fmt --check
+check-clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+check-docs:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
+
+# With an explicit --target, RUSTFLAGS leave build scripts and procedural macros alone.
+.PHONY: static
+static: ## one stripped, fully static binary, target/static/amibox (PROFILE=release|release-small)
+	@echo 'static: for $(STATIC_TARGET)$(if $(HAS_MUSL),,; the musl target is not installed)'
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile $(PROFILE) --target $(STATIC_TARGET) --bin amibox
+	@mkdir -p $(TARGET)/static
+	@cp $(TARGET)/$(STATIC_TARGET)/$(PROFILE)/amibox $(TARGET)/static/amibox
+	@linked=`LC_ALL=C ldd $(TARGET)/static/amibox 2>&1` || true; case "$$linked" in \
+	  *'statically linked'*|*'not a dynamic executable'*|*'Not a valid dynamic program'*) ;; \
+	  *) echo "static: it needs libraries all the same: $$linked" >&2; exit 1;; esac
+	@echo "static: $(TARGET)/static/amibox, `wc -c < $(TARGET)/static/amibox` bytes, needs no library"
+
+.PHONY: check-static
+check-static: static ## the quick start, served by that binary from an empty chroot
+	AMIBOX_STATIC='$(abspath $(TARGET)/static/amibox)' tests/check-static
+
+.PHONY: clients
+clients: release ## real AMI client libraries against it (installs them from their registries)
+	tests/clients/against-amibox $(TARGET)/release/amibox $(TARGET)/clients
+
+.PHONY: bench
+bench: ## measure it beside a bare server: pings, logins, events, memory
+	$(CARGO) bench --bench load
+
+# An existing binary is installed as it is, so that `sudo make install` builds nothing.
+.PHONY: install
+install: ## install below $(DESTDIR)$(PREFIX): binary, unit file, sample configuration
+	@test -x $(BINARY) || $(MAKE) release
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(PREFIX)/share/amibox $(DESTDIR)$(PREFIX)/share/doc/amibox
+	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/amibox
+	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/amibox/
+	install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(PREFIX)/share/doc/amibox/
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' conf/amibox.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/amibox.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/amibox.service
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,254 @@
+//! The command line and the signals, from outside: what the program says, and how it ends.
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use support::{Conn, Door, Ports, RunningServer, ServerOptions, TempDir, binary, http};
+
+/// How long anything here may take: generous, as it is there to end a hang and not to measure.
+const LIMIT: Duration = Duration::from_secs(10);
+
+const MANAGER: &str = "[general]\nenabled = yes\nwebenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\n\n\
+                       [hello]\nsecret = world\nread = all\nwrite = all\n";
+const HTTP: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = @HTTP_PORT@\n";
+
+#[test]
+fn help_and_version_are_printed() {
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for option in ["--config-dir DIR", "--state-dir DIR|none", "--check", "--version", "--help"] {
+        assert!(stdout(&help).contains(option), "no {option} in:\n{}", stdout(&help));
+    }
+    let version = run(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(stdout(&version), format!("amibox {}\n", env!("CARGO_PKG_VERSION")));
+    let misuse = run(&["--no-such-option"]);
+    assert_eq!(misuse.status.code(), Some(2));
+    assert!(stderr(&misuse).contains("--no-such-option"), "{}", stderr(&misuse));
+    assert_eq!(stdout(&misuse), "");
+}
+
+#[test]
+fn check_tells_every_complaint_with_its_place() {
+    let check = |manager: &str, status: i32, expect: &[&str]| {
+        let dir = TempDir::new("amibox-check");
+        dir.write("manager.conf", manager);
+        let output = run(&["--check", "--config-dir", &dir.path().display().to_string()]);
+        let said = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.code(), Some(status), "{manager}\nsaid:\n{said}");
+        for text in expect {
+            assert!(said.contains(text), "no {text:?} in:\n{said}");
+        }
+    };
+    check("[general]\nenabled = yes\nbindaddr = 127.0.0.1\n\n[hello]\nsecret = world\n", 0, &[]);
+    check("[general]\nenabled = yes\nbindadr = 127.0.0.1\n", 0, &["manager.conf:3", "bindadr", "bindaddr"]);
+    check(
+        "[general]\nenabled = yes\nbindaddr = 300.1.2.3.4\nport = many\n",
+        2,
+        &["manager.conf:3", "manager.conf:4"],
+    );
+}
+
+#[test]
+fn a_missing_configuration_is_told_with_what_to_type() {
+    let dir = TempDir::new("amibox-none");
+    let path = dir.path().display().to_string();
+    for arguments in [&["--config-dir", &path][..], &["--check", "--config-dir", &path]] {
+        let output = run(arguments);
+        let said = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for text in [path.as_str(), "manager.conf", "--config-dir"] {
+            assert!(said.contains(text), "no {text:?} in:\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_and_nothing_is_half_started() {
+    let ports = Ports::claim();
+    let taken = TcpListener::bind(("127.0.0.1", ports.of(Door::Http))).expect("a claimed port is free");
+    let dir = TempDir::new("amibox-taken");
+    let fill = |text: &str| {
+        text.replace("@AMI_PORT@", &ports.of(Door::Ami).to_string())
+            .replace("@HTTP_PORT@", &ports.of(Door::Http).to_string())
+    };
+    dir.write("manager.conf", fill(MANAGER));
+    dir.write("http.conf", fill(HTTP));
+    let output = run(&["--config-dir", &dir.path().display().to_string(), "--state-dir", "none"]);
+    let said = stderr(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains(&taken.local_addr().expect("bound").to_string()), "{said}");
+}
+
+#[test]
+fn signals_end_it_cleanly_with_sessions_open() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = start();
+        let mut idle = server.connect(Door::Ami);
+        idle.line(LIMIT).expect("a greeting");
+        let mut session = server.connect(Door::Ami);
+        log_in(&mut session, "hello", "world");
+        let mut waiting = server.connect(Door::Http);
+        let login = http::get(&mut waiting, "/rawman?action=login&username=hello&secret=world", None);
+        let cookie = login.cookie().expect("a session's cookie").to_owned();
+        let request = format!("GET /rawman?action=waitevent HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+        waiting.send(request.as_bytes()).expect("the server reads");
+
+        server.signal(signal);
+        let status = server.wait(LIMIT);
+        assert_eq!(status.and_then(|s| s.code()), Some(0), "{signal:?}: {status:?}\n{}", server.log_tail());
+        for conn in [&mut idle, &mut session, &mut waiting] {
+            conn.rest(LIMIT);
+            assert!(conn.closed);
+        }
+    }
+}
+
+#[test]
+fn a_hangup_signal_reads_the_configuration_again() {
+    let server = start();
+    let mut session = server.connect(Door::Ami);
+    log_in(&mut session, "hello", "world");
+
+    let with_another = format!("{MANAGER}\n[another]\nsecret = one\n");
+    server.write_config("manager.conf", &with_another);
+    server.signal(Signal::HUP);
+    let known = retry(|| {
+        let mut conn = server.connect(Door::Ami);
+        try_log_in(&mut conn, "another", "one").contains("Success")
+    });
+    assert!(known, "a new user cannot log in after the reload\n{}", server.log_tail());
+    assert!(ask(&mut session, "Action: Ping\r\n\r\n").contains("Pong"), "the old session is gone");
+
+    // A configuration that cannot be used changes nothing.
+    server.write_config("manager.conf", "[general]\nenabled = yes\nbindaddr = nowhere at all\n");
+    server.signal(Signal::HUP);
+    assert!(server.wait_for_log("the old configuration stays", LIMIT), "{}", server.log_tail());
+    assert!(server.log().contains("manager.conf:3"), "{}", server.log_tail());
+    assert!(ask(&mut session, "Action: Ping\r\n\r\n").contains("Pong"), "the old session is gone");
+    let mut conn = server.connect(Door::Ami);
+    assert!(try_log_in(&mut conn, "another", "one").contains("Success"));
+}
+
+#[test]
+fn no_secret_reaches_the_log_at_any_level() {
+    const SECRETS: [&str; 4] = ["right-5f1c", "wrong-83b0", "unknown-22aa", "posted-9e7d"];
+    let manager = MANAGER.replace("secret = world", "secret = right-5f1c");
+    let options = ServerOptions {
+        environment: vec![("RUST_LOG".to_owned(), "trace".to_owned())],
+        ..ServerOptions::default()
+    };
+    let server = RunningServer::over(&[("manager.conf", &manager), ("http.conf", HTTP)], &options);
+
+    for (user, secret) in [("hello", "right-5f1c"), ("hello", "wrong-83b0"), ("nobody", "unknown-22aa")] {
+        let mut conn = server.connect(Door::Ami);
+        let answer = try_log_in(&mut conn, user, secret);
+        assert_eq!(answer.contains("Success"), secret == "right-5f1c", "{user}: {answer}");
+        let mut conn = server.connect(Door::Http);
+        let path = format!("/rawman?action=login&username={user}&secret={secret}");
+        let answer = http::get(&mut conn, &path, None);
+        assert_eq!(answer.text().contains("Success"), secret == "right-5f1c", "{user}: {answer:?}");
+        if let Some(cookie) = answer.cookie() {
+            let value = cookie.split('=').nth(1).unwrap_or_default().trim_matches('"');
+            assert!(!value.is_empty() && !server.log().contains(value), "a cookie is in the log");
+        }
+    }
+    let body = "action=login&username=hello&secret=posted-9e7d";
+    let post = format!(
+        "POST /rawman HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(http::ask(&mut server.connect(Door::Http), &post).text().contains("Error"));
+
+    // Malformed lines and packets must not bring a secret into a complaint either.
+    let mut conn = server.connect(Door::Ami);
+    conn.line(LIMIT).expect("a greeting");
+    conn.send(b"Action: Login\r\nUsername: hello\r\nSecret right-5f1c\r\nSecret:right-5f1c").expect("sent");
+    drop(conn);
+    server.signal(Signal::HUP);
+    let mut conn = server.connect(Door::Ami);
+    log_in(&mut conn, "hello", "right-5f1c");
+    assert!(ask(&mut conn, "Action: Logoff\r\n\r\n").contains("Goodbye"));
+
+    let log = server.log();
+    assert!(log.contains("hello") && log.contains("nobody"), "the log tells who failed to log in:\n{log}");
+    for secret in SECRETS {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret is in the log");
+    }
+}
+
+fn start() -> RunningServer {
+    RunningServer::over(&[("manager.conf", MANAGER), ("http.conf", HTTP)], &ServerOptions::default())
+}
+
+/// Runs the program to its end; one that does not end is a failure.
+fn run(arguments: &[&str]) -> Output {
+    let mut child = Command::new(binary())
+        .args(arguments)
+        .current_dir(Path::new("/"))
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let deadline = Instant::now() + LIMIT;
+    while child.try_wait().expect("our own child").is_none() {
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            panic!("amibox {arguments:?} does not end: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("our own child")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn log_in(conn: &mut Conn, user: &str, secret: &str) {
+    let answer = try_log_in(conn, user, secret);
+    assert!(answer.contains("Authentication accepted"), "{answer}");
+}
+
+fn try_log_in(conn: &mut Conn, user: &str, secret: &str) -> String {
+    conn.line(LIMIT).expect("a greeting");
+    ask(conn, &format!("Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: off\r\n\r\n"))
+}
+
+/// Sends an action and reads its answer.
+fn ask(conn: &mut Conn, action: &str) -> String {
+    conn.send(action.as_bytes()).expect("the server reads");
+    let mut answer = String::new();
+    while let Some(line) = conn.line(LIMIT) {
+        if line == b"\r\n" {
+            break;
+        }
+        answer += &String::from_utf8_lossy(&line);
+    }
+    answer
+}
+
+/// Asks again until it is so.
+fn retry(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + LIMIT;
+    while !is_so() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
