@@ -1,18 +1,15 @@
 //! Login, Challenge and Logoff: the three actions that need no login.
 
-use std::time::Duration;
+use std::sync::PoisonError;
 
 use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
-use crate::auth::{self, Failure, Proof};
+use crate::auth::{self, Failure, Proof, security};
 use crate::session::Login;
 use crate::switch::{ActionSpec, Argument};
 
 use super::Call;
 use super::table::Row;
-
-/// How long the answer to a failed login is held back. (session/login-wrong-secret.)
-pub(super) const FAILURE_DELAY: Duration = Duration::from_secs(1);
 
 fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
     if call.login.is_some() {
@@ -69,7 +66,7 @@ fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
     if call.session.sees(Classes::SYSTEM) {
         call.session.tell(fully_booted(call));
     }
-    core.publish(auth::success_event(&login.user.name, call.session, call.now), call.now);
+    core.publish(security::success_event(&login.user.name, call.session, call.now), call.now);
 }
 
 #[inline(never)]
@@ -81,11 +78,13 @@ fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>
         name.escape_ascii(),
         call.session.peer.ip().to_canonical()
     );
-    if let Some(event) = auth::failure_event(failure, name, call.session, call.now) {
+    if let Some(event) = security::failure_event(failure, name, call.session, call.now) {
         core.publish(event, call.now);
     }
     reply.error(if *failure == Failure::InUse { "Login Already In Use" } else { "Authentication failed" });
-    reply.then(Then::CloseAfter(FAILURE_DELAY));
+    let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
+    let mut throttle = core.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+    reply.then(Then::CloseAfter(throttle.failed(call.session.peer.ip(), known, call.now)));
 }
 
 /// What a session that reads class system is told at its login, past filters and disabledevents. (events/fully-booted.)
@@ -104,7 +103,7 @@ fn challenge(call: &Call<'_>, reply: &mut Reply<'_>) {
     let name = call.message.value("Username");
     let alone = call.core.config().manager.user(name).is_some_and(|user| !user.allowmultiplelogin);
     if call.login.is_none() && alone && call.core.sessions.has_user(name) {
-        if let Some(event) = auth::failure_event(&Failure::InUse, name, call.session, call.now) {
+        if let Some(event) = security::failure_event(&Failure::InUse, name, call.session, call.now) {
             call.core.publish(event, call.now);
         }
         return reply.error("Login Already In Use");
@@ -151,7 +150,7 @@ pub(super) const ACTIONS: &[Row] = &[
                     Argument::optional("Events", "Which events to send: on, off, class names or a bit mask."),
                 ],
                 "Opens the session to every other action that the user's write classes permit, and to the events that its read \
-                 classes let it see. A login that fails is answered after a second, and the connection closes.",
+                 classes let it see. A login that fails is answered after a second or, where many have failed, later; then the connection closes.",
             ),
             login,
         )

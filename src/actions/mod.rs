@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ami::decode::Defect;
 use crate::ami::{Message, Reply, reply::Then};
-use crate::auth;
+use crate::auth::security;
+use crate::auth::throttle::Throttle;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -41,6 +42,8 @@ pub struct Core {
     reloaded: AtomicU64,
     /// Where random numbers come from.
     random: fn() -> u64,
+    /// Guards who has failed to log in of late.
+    throttle: Mutex<Throttle>,
     table: Table,
 }
 
@@ -63,6 +66,7 @@ impl Core {
             started: now,
             reloaded: AtomicU64::new(now),
             random,
+            throttle: Mutex::default(),
         };
         core.configure_bus();
         core
@@ -168,11 +172,11 @@ impl<'a> Call<'a> {
 
     fn deny(&self, name: &[u8], reply: &mut Reply<'_>) {
         self.core.metrics.denied.count();
-        self.core.publish(auth::denied_event(name, self.user(), self.session, self.now), self.now);
+        self.core.publish(security::denied_event(name, self.user(), self.session, self.now), self.now);
         reply.error("Permission denied");
     }
 
     fn tell_bad_format(&self, name: Option<&[u8]>) {
-        self.core.publish(auth::bad_format_event(name, self.user(), self.session, self.now), self.now);
+        self.core.publish(security::bad_format_event(name, self.user(), self.session, self.now), self.now);
     }
 }

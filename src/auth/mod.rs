@@ -1,0 +1,107 @@
+//! Who may log in: users, their addresses and their secrets.
+//!
+//! Nothing here waits or answers: it decides. What a client is told of a failure is the same whatever the reason.
+
+pub mod security;
+pub mod throttle;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use md5::{Digest, Md5};
+use subtle::ConstantTimeEq;
+
+use crate::config::manager::{Manager, User};
+
+/// How a client proves who it is.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// By the secret itself.
+    Secret(&'a [u8]),
+    /// By the MD5 digest of a challenge and the secret.
+    Key {
+        /// The challenge of this connection, if it has asked for one.
+        challenge: Option<&'a str>,
+        /// What it made of it.
+        key: &'a [u8],
+    },
+}
+
+/// Why a login failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No user was named.
+    NoUser,
+    /// There is no such user, or it has no secret, which disables it.
+    UnknownUser,
+    /// The user has a session, and may have only one.
+    InUse,
+    /// The user may not come from that address.
+    Address,
+    /// The secret is wrong.
+    Secret,
+    /// An MD5 login without a challenge.
+    NoChallenge,
+    /// The answer to the challenge is wrong.
+    Key {
+        /// The challenge.
+        challenge: String,
+        /// What the client answered.
+        key: Vec<u8>,
+    },
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Failure::NoUser => "no user name given",
+            Failure::UnknownUser => "no such user, or no secret for it",
+            Failure::InUse => "already logged in, and allowed only once",
+            Failure::Address => "address not permitted",
+            Failure::Secret => "wrong secret",
+            Failure::NoChallenge => "challenge login without a challenge",
+            Failure::Key { .. } => "wrong answer to the challenge",
+        })
+    }
+}
+
+/// Decides a login. That the user may have only one session is decided before, as [`Failure::InUse`].
+pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> Result<Arc<User>, Failure> {
+    if name.is_empty() {
+        return Err(Failure::NoUser);
+    }
+    let user = manager.user(name).ok_or(Failure::UnknownUser)?;
+    if !user.acl.permits(peer) {
+        return Err(Failure::Address);
+    }
+    let secret = user.secret.expose();
+    if secret.is_empty() {
+        return Err(Failure::UnknownUser);
+    }
+    match proof {
+        Proof::Secret(given) => equal(given, secret).then_some(()).ok_or(Failure::Secret)?,
+        Proof::Key { challenge: None, .. } => return Err(Failure::NoChallenge),
+        Proof::Key { challenge: Some(challenge), key } => {
+            if !equal(key, md5_key(challenge, secret).as_bytes()) {
+                return Err(Failure::Key { challenge: challenge.to_owned(), key: key.to_vec() });
+            }
+        }
+    }
+    Ok(Arc::clone(user))
+}
+
+/// The answer to a challenge: the hexadecimal MD5 digest of the challenge and the secret.
+#[inline(never)]
+fn md5_key(challenge: &str, secret: &[u8]) -> String {
+    hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
+}
+
+/// Compares in a time that does not depend on where they differ.
+pub fn equal(given: &[u8], expected: &[u8]) -> bool {
+    given.ct_eq(expected).into()
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
