@@ -32,8 +32,9 @@ const TLS_BY_DEFAULT: bool = false;
 const TLS_AREAS: [&str; 3] = ["session/", "permission/", "events/"];
 /// What a transcript is called in the list when it is played over TLS.
 const TLS_PREFIX: &str = "tls:";
-/// How many are played at a time. Nearly all of a transcript's time is waiting.
-const JOBS: usize = 24;
+/// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting; with many more,
+/// its pauses of some tenths of a second would no longer be longer than the server takes.
+const JOBS_PER_PROCESSOR: usize = 8;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -186,7 +187,7 @@ impl Args {
             quiet: false,
             show_waiting: false,
             over_tls: false,
-            jobs: jobs.map_or(Ok(JOBS), |text| number(&text))?,
+            jobs: jobs.map_or_else(|| Ok(JOBS_PER_PROCESSOR * processors()), |text| number(&text))?,
             binary: support::binary(),
         };
         while let Some(word) = words.next() {
@@ -223,6 +224,10 @@ impl Args {
         });
         all
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 fn number(text: &str) -> Result<usize, String> {
