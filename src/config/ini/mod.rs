@@ -270,7 +270,11 @@ pub(super) mod memory {
                     } else {
                         let inside = Path::new("/etc/x").join(path.strip_prefix(&root).unwrap());
                         let text = std::fs::read(&path).unwrap();
-                        files.insert(inside, replace(&text, b"@ETC@", b"/etc/x"));
+                        let text = replace(&text, b"@ETC@", b"/etc/x");
+                        let ports = ["@AMI_PORT@", "@AMIS_PORT@", "@HTTP_PORT@", "@HTTPS_PORT@"];
+                        let text =
+                            ports.iter().fold(text, |text, port| replace(&text, port.as_bytes(), b"1234"));
+                        files.insert(inside, text);
                     }
                 }
             }

@@ -188,15 +188,15 @@ impl Parser<'_> {
         };
         let notes = Notes { above: std::mem::take(&mut cursor.above), beside: beside.to_vec() };
         let place = cursor.place;
-        let mut header = Header { addition: addition.map(<[u8]>::to_vec), bases: Vec::new(), place, notes };
+        let header = Header { addition: addition.map(<[u8]>::to_vec), bases: Vec::new(), place, notes };
+        self.document.categories[index].headers.push(header);
         for option in options() {
             match option {
                 b"!" => self.document.categories[index].template = true,
                 [b'+', ..] => {}
-                base => header.bases.push(self.inherit(index, base, cursor)?),
+                base => self.inherit(index, base, cursor)?,
             }
         }
-        self.document.categories[index].headers.push(header);
         if addition.is_none() {
             self.by_name.entry(name.to_ascii_lowercase()).or_default().push(index);
         }
@@ -220,8 +220,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Gives a category the variables of another, and says which one that is.
-    fn inherit(&mut self, heir: usize, base: &[u8], cursor: &Cursor) -> Result<super::CategoryId, Invalid> {
+    /// Gives a category the variables of another, which its last header names.
+    fn inherit(&mut self, heir: usize, base: &[u8], cursor: &Cursor) -> Result<(), Invalid> {
         let found = self.by_name.get(&base.to_ascii_lowercase()).and_then(|indices| indices.first());
         let Some(&index) = found else {
             let names = self.document.categories.iter().filter_map(|c| std::str::from_utf8(&c.name).ok());
@@ -234,8 +234,10 @@ impl Parser<'_> {
         let (id, inherited) = (base.id, base.inherited());
         let size = inherited.iter().map(size).sum();
         self.take(size, cursor)?;
-        self.document.categories[heir].variables.extend(inherited);
-        Ok(id)
+        let heir = &mut self.document.categories[heir];
+        heir.variables.extend(inherited);
+        heir.headers.last_mut().expect("its header is there before what it inherits").bases.push(id);
+        Ok(())
     }
 
     /// `#include`, `#tryinclude`.

@@ -1,0 +1,64 @@
+//! amibox.conf: what Asterisk has no setting for. It may be absent.
+
+use super::complaint::{Complaint, quote};
+use super::ini::Document;
+use super::settings::Settings;
+
+/// What amibox.conf says.
+#[derive(Clone, Debug)]
+pub struct Amibox {
+    /// `astversion`: the version of Asterisk that clients are told, by which they choose their dialect. Default: 22.10.1.
+    pub astversion: String,
+    /// `switch`: what stands behind the interface. Default: embedded.
+    pub switch: Switch,
+}
+
+/// What stands behind the interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// amibox's own.
+    #[default]
+    Embedded,
+}
+
+impl Default for Amibox {
+    fn default() -> Amibox {
+        Amibox { astversion: "22.10.1".to_owned(), switch: Switch::Embedded }
+    }
+}
+
+impl Amibox {
+    pub(super) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> Amibox {
+        let mut amibox = Amibox::default();
+        let mut settings = Settings::of(document, b"general", complaints);
+        if let Some(line) = settings.last("astversion") {
+            match std::str::from_utf8(line.value()).ok().filter(|version| is_version(version)) {
+                Some(version) => amibox.astversion = version.to_owned(),
+                None => {
+                    let (value, kept) = (quote(line.value()), &amibox.astversion);
+                    settings.warn(
+                        line,
+                        format!("astversion = {value}: a version such as 20.9.3 expected; {kept} stays"),
+                    );
+                }
+            }
+        }
+        if let Some(line) = settings.last("switch")
+            && !line.value().eq_ignore_ascii_case(b"embedded")
+        {
+            settings.error(line, format!("switch = {}: embedded expected", quote(line.value())));
+        }
+        settings.finish();
+        amibox
+    }
+}
+
+/// Whether clients can make something of it: a number first, and nothing that ends a header or a word.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.len() <= MAX_VERSION
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+~/".contains(&b))
+}
+
+/// The longest version, in bytes.
+const MAX_VERSION: usize = 64;

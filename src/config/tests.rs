@@ -1,0 +1,241 @@
+//! Whole config folders.
+
+use std::net::IpAddr;
+
+use super::ini::memory::Memory;
+use super::*;
+
+fn load_files(files: &[(&str, &str)]) -> Loaded {
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    read(Path::new("/etc/x"), &Memory::new(&files))
+}
+
+/// The complaints about some files, and whether amibox starts with them.
+fn check(files: &[(&str, &str)], starts: bool, expect: &[&str]) {
+    let loaded = load_files(files);
+    let complaints: Vec<String> = loaded.complaints.iter().map(ToString::to_string).collect();
+    assert_eq!(complaints, expect, "{files:?}");
+    assert_eq!(loaded.config.is_some(), starts, "{files:?}");
+}
+
+#[test]
+fn the_folders_of_the_transcripts_load() {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/configs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folders).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let loaded = read(Path::new("/etc/x"), &Memory::folder(&name));
+        assert!(loaded.config.is_some(), "{name}: {:?}", loaded.complaints);
+        let quiet = !["session-acl", "session-main", "session-odd-values", "session-secrets", "http-acl"]
+            .contains(&&*name)
+            && !["events-", "permission-", "core-", "calls-", "queues-"]
+                .iter()
+                .any(|area| name.starts_with(area));
+        assert!(!quiet || loaded.complaints.is_empty(), "{name}: {:?}", loaded.complaints);
+        count += 1;
+    }
+    assert!(count > 50, "{count} folders");
+}
+
+#[test]
+fn the_quick_start() {
+    let loaded = read(Path::new("/etc/x"), &Memory::folder("quickstart"));
+    let config = loaded.config.unwrap();
+    assert!(config.manager.enabled && config.manager.webenabled && config.http.enabled);
+    assert_eq!((&*config.manager.bindaddr, config.manager.port), ("127.0.0.1", 1234));
+    assert_eq!((&*config.http.bindaddr, config.http.port), ("127.0.0.1", 1234));
+    assert_eq!(config.manager.user(b"HELLO").unwrap().secret.expose(), b"world");
+    assert_eq!(config.amibox.astversion, "22.10.1");
+}
+
+#[test]
+fn samples_load_without_a_complaint() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let loaded = load(&dir);
+    assert_eq!(loaded.complaints, []);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.manager.user(b"hello").unwrap().secret.expose(), b"world");
+    for host in [&config.manager.bindaddr, &config.http.bindaddr] {
+        assert!(host.parse::<IpAddr>().unwrap().is_loopback(), "{host}");
+    }
+}
+
+/// Every setting that a sample shows with its default, taken out of its comment, changes nothing.
+#[test]
+fn samples_tell_the_defaults() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let uncomment = |name: &str| {
+        let setting = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.contains(" =");
+        let default = |line: &str| line.strip_prefix(';').filter(setting).map(str::to_owned);
+        text(name).lines().map(|line| default(line).unwrap_or(line.to_owned()) + "\n").collect::<String>()
+    };
+    let samples = ["manager.conf", "http.conf", "acl.conf", "amibox.conf", "asterisk.conf"];
+    let expect = load(&dir).config.unwrap();
+    for name in samples {
+        let files = samples.map(|other| (other, if other == name { uncomment(name) } else { text(other) }));
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, &**text)).collect();
+        let loaded = load_files(&files);
+        assert_eq!(loaded.complaints, [], "{name}");
+        let config = Config { dir: dir.clone(), ..loaded.config.unwrap() };
+        assert_eq!(format!("{config:#?}"), format!("{expect:#?}"), "{name}");
+    }
+}
+
+#[test]
+fn what_stops_the_start() {
+    let loaded = load_files(&[]);
+    assert!(loaded.config.is_none());
+    let text = loaded.complaints[0].to_string();
+    assert!(text.starts_with("/etc/x/manager.conf: error: not found"), "{text}");
+    assert!(text.contains("> '/etc/x/manager.conf'") && text.contains("> '/etc/x/http.conf'"), "{text}");
+
+    let manager = |text: &str, expect: &str| check(&[("manager.conf", text)], false, &[expect]);
+    manager(
+        "[general]\nbindaddr = 300.1.1.1\n",
+        "/etc/x/manager.conf:2: error: bindaddr = \"300.1.1.1\": an address or a host name expected, such as 127.0.0.1",
+    );
+    manager(
+        "[general]\nport = none\n",
+        "/etc/x/manager.conf:2: error: port = \"none\": a port from 1 to 65535 expected",
+    );
+    manager(
+        "[general]\n#include \"users.conf\"\n",
+        "/etc/x/manager.conf:2: error: includes \"users.conf\", which is not there",
+    );
+    manager(
+        "enabled = yes\n",
+        "/etc/x/manager.conf:1: error: \"enabled\"... stands before the first [section]",
+    );
+    manager(
+        "[a](b)\nsecret = x\n",
+        "/etc/x/manager.conf:1: error: inherits from \"b\", which is not above it",
+    );
+    let rest = ("manager.conf", "[general]\n");
+    check(&[rest, ("acl.conf", "[a\n")], false, &["/etc/x/acl.conf:1: error: \"[a\" has no closing \"]\""]);
+    check(
+        &[rest, ("http.conf", "[general]\nbindport = 0\n")],
+        false,
+        &["/etc/x/http.conf:2: error: bindport = \"0\": a port from 1 to 65535 expected"],
+    );
+    check(
+        &[rest, ("amibox.conf", "[general]\nswitch = none\n")],
+        false,
+        &["/etc/x/amibox.conf:2: error: switch = \"none\": embedded expected"],
+    );
+    // An included file that is half read could lack the very line that keeps somebody out.
+    check(
+        &[
+            ("manager.conf", "[general]\n#include \"u.conf\"\n"),
+            ("u.conf", "[u]\nsecret = x\n[v\ndeny = 0.0.0.0/0\n"),
+        ],
+        false,
+        &["/etc/x/u.conf:3: error: \"[v\" has no closing \"]\""],
+    );
+}
+
+#[test]
+fn http() {
+    let rest = ("manager.conf", "[general]\n");
+    let http = |text: &str| load_files(&[rest, ("http.conf", text)]).config.unwrap().http;
+    let all = http(
+        "[general]\nenabled = yes\nbindaddr = [::1]:80\nprefix = /a/b/\nservername =\nsessionlimit = 5\n\
+         session_inactivity = 1\nsession_keep_alive = 0\nredirect = / /x\nredirect = /y http://z/?q=1\n\
+         enablestatic = yes\nstaticdir = web\ntlsenable = yes\ntlscertfile = c.pem\ntlsuser = CN=a, O=b => admin\n\
+         [/rawman]\ntype = restriction\ndeny = 127.0.0.1\n[post_mappings]\n/up = /tmp/up\n",
+    );
+    assert_eq!((&*all.bindaddr, all.port, &*all.prefix), ("::1", 80, &b"/a/b"[..]));
+    assert_eq!((all.servername, all.sessionlimit), (Some(vec![]), 5));
+    assert_eq!((all.session_inactivity.as_millis(), all.session_keep_alive.as_millis()), (1, 0));
+    assert_eq!(all.redirects[1], (b"/y".to_vec(), b"http://z/?q=1".to_vec()));
+    assert!(all.enable_static && all.tls.enabled && !all.enable_status);
+    assert_eq!((&*all.tls.bindaddr, all.tls.port), ("::1", 8089));
+    assert_eq!(all.tls.users, [(b"CN=a, O=b".to_vec(), b"admin".to_vec())]);
+    assert_eq!(all.restrictions[0].0, b"/rawman");
+    assert!(!all.restrictions[0].1.permits("127.0.0.1".parse().unwrap()));
+    assert_eq!(all.post_mappings, [(b"/up".to_vec(), PathBuf::from("/tmp/up"))]);
+
+    let http = |text, expect: &[&str]| check(&[rest, ("http.conf", text)], true, expect);
+    http(
+        "[general]\nenabled = yes\n",
+        &[
+            "/etc/x/http.conf:1: warning: bindaddr is missing, and has no default: there is no web server without it",
+        ],
+    );
+    http(
+        "[general]\nenable_statik = yes\nredirect = /x\n",
+        &[
+            "/etc/x/http.conf:2: warning: \"enable_statik\" is no setting here, the line is skipped; did you mean \"enable_static\"?",
+            "/etc/x/http.conf:3: warning: redirect = \"/x\": \"/from /to\" expected, the line is skipped",
+        ],
+    );
+    http(
+        "[/x]\ndeny = 0.0.0.0/0\n[/y]\ntype = restriction\npermit = x\n",
+        &[
+            "/etc/x/http.conf:1: warning: [/x]: no [general], no [post_mappings], and no \"type = restriction\" in it: the section is skipped",
+            "/etc/x/http.conf:5: warning: \"x\" is no address, nor an address with a mask or a prefix length; nobody gets at \"/y\"",
+        ],
+    );
+    check(
+        &[
+            rest,
+            (
+                "http.conf",
+                "[general]\ntlsenable = yes\ntlsdisablev12 = yes\ntlsdisablev13 = yes\nbindaddr = ::\n",
+            ),
+        ],
+        false,
+        &["/etc/x/http.conf:4: error: tlsdisablev12 and tlsdisablev13 leave no version of TLS"],
+    );
+}
+
+#[test]
+fn asterisk_and_amibox() {
+    let rest = ("manager.conf", "[general]\n");
+    let config = load_files(&[
+        rest,
+        ("asterisk.conf", "[directories](!)\nx => /y\n[options]\nsystemname = box7\nmaxcalls = 12\nmaxload = 3.5\nverbose = 3\nlive_dangerously = yes\n"),
+        ("amibox.conf", "[general]\nastversion = 20.9.3\nswitch = Embedded\n"),
+    ])
+    .config
+    .unwrap();
+    assert_eq!(config.asterisk.systemname.as_deref(), Some(&b"box7"[..]));
+    assert_eq!((config.asterisk.maxcalls, config.asterisk.maxload), (Some(12), Some(3.5)));
+    assert!(config.asterisk.live_dangerously);
+    assert_eq!(config.amibox.astversion, "20.9.3");
+    check(
+        &[rest, ("asterisk.conf", "[options]\nmaxcalls = x\nmaxload = inf\n")],
+        true,
+        &[
+            "/etc/x/asterisk.conf:2: warning: maxcalls = \"x\": a number from 0 to 4294967295 expected; 0 stays",
+            "/etc/x/asterisk.conf:3: warning: maxload = \"inf\": a number expected, such as 3.5; there is no limit",
+        ],
+    );
+    check(
+        &[rest, ("amibox.conf", "[general]\nastversion = new\nsiwtch = embedded\n")],
+        true,
+        &[
+            "/etc/x/amibox.conf:2: warning: astversion = \"new\": a version such as 20.9.3 expected; 22.10.1 stays",
+            "/etc/x/amibox.conf:3: warning: \"siwtch\" is no setting here, the line is skipped; did you mean \"switch\"?",
+        ],
+    );
+}
+
+#[test]
+fn the_disk() {
+    let dir = std::env::temp_dir().join(format!("amibox-config-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("users.d")).unwrap();
+    std::fs::write(dir.join("manager.conf"), "[general]\n#include \"users.d/*.conf\"\n").unwrap();
+    std::fs::write(dir.join("users.d/a.conf"), "[ann]\nsecret = s\n").unwrap();
+    let config = load(&dir).config.unwrap();
+    assert_eq!(config.manager.users.len(), 1);
+    // A folder of a fitting name is no file.
+    std::fs::create_dir_all(dir.join("users.d/b.conf")).unwrap();
+    let text = load(&dir).complaints[0].to_string();
+    assert!(
+        text.contains("manager.conf:2: error: cannot read") && text.ends_with("it is not a file"),
+        "{text}"
+    );
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(load(&dir).config.is_none());
+}
