@@ -81,7 +81,9 @@ impl Document {
     }
 
     pub(super) fn by_id(&self, id: CategoryId) -> Option<&Category> {
-        self.categories.iter().find(|category| category.id == id)
+        // Until an edit moves it, the first category has the first id, and so on.
+        let usual = self.categories.get(id.0 as usize - 1).filter(|category| category.id == id);
+        usual.or_else(|| self.categories.iter().find(|category| category.id == id))
     }
 
     pub(super) fn new_id(&mut self) -> CategoryId {
@@ -131,8 +133,8 @@ impl Category {
     }
 }
 
-/// What a category is known by while its name and its place change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// What a category is known by while its name and its place change; counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CategoryId(u32);
 
 /// `name = value`.

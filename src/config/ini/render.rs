@@ -3,7 +3,7 @@
 //! Lines are sorted by where they stood. A line that an edit added follows the one that came before it in its category.
 //! What was deleted leaves blank lines, so that the lines that stay keep their distance, unless it left too many.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Category, Document, Header, Include, Notes, Origin, Place, Variable};
@@ -216,30 +216,30 @@ impl<'d> Layout<'d> {
 
 /// What a category has from its templates as they now are.
 struct Templates<'d> {
-    /// The last value of each name.
-    values: HashMap<Vec<u8>, &'d [u8]>,
-    bases: Vec<&'d Category>,
+    /// The last value of each name, in lower case.
+    last: HashMap<Vec<u8>, &'d [u8]>,
+    /// Every name and value.
+    all: HashSet<(Vec<u8>, &'d [u8])>,
 }
 
 impl<'d> Templates<'d> {
     fn of(category: &Category, document: &'d Document) -> Templates<'d> {
         let bases: Vec<&Category> = category.bases().filter_map(|id| document.by_id(id)).collect();
-        let variables = bases.iter().flat_map(|base| &base.variables);
-        let values = variables.map(|v| (v.name.to_ascii_lowercase(), &*v.value)).collect();
-        Templates { values, bases }
+        let all = || {
+            bases.iter().flat_map(|base| &base.variables).map(|v| (v.name.to_ascii_lowercase(), &*v.value))
+        };
+        Templates { last: all().collect(), all: all().collect() }
     }
 
     /// Whether one of them has that variable with that value.
     fn provide(&self, variable: &Variable) -> bool {
-        let same = |v: &Variable| v.is(&variable.name) && v.value == variable.value;
-        self.values.contains_key(&variable.name.to_ascii_lowercase())
-            && self.bases.iter().any(|base| base.variables.iter().any(same))
+        self.all.contains(&(variable.name.to_ascii_lowercase(), &*variable.value))
     }
 
     /// Whether a line of the category's own says only what the templates say. (config/update-templates.)
     fn make_needless(&self, variable: &Variable, category: &Category) -> bool {
         let own = |v: &&Variable| v.origin != Origin::Inherited && v.is(&variable.name);
-        self.values.get(&variable.name.to_ascii_lowercase()).is_some_and(|value| *value == variable.value)
+        self.last.get(&variable.name.to_ascii_lowercase()).is_some_and(|value| *value == variable.value)
             && category.variables.iter().filter(own).count() == 1
     }
 }
