@@ -159,22 +159,23 @@ impl Session {
         state.filters = filters;
         state.login = Some(login);
         state.cursor = Cursor { place: head, offset: 0 };
-        state.want(mask);
+        state.want(mask, self.is_streaming());
     }
 
     /// Changes which classes of events it wants. What passed while it wanted none is gone.
     /// (events/events-off-then-on.)
     pub fn set_mask(&self, mask: Classes, head: u64) {
         let mut state = self.lock();
-        if state.mask.is_empty() && state.cursor.offset == 0 {
+        if state.sees.is_empty() && state.cursor.offset == 0 {
             state.cursor.place = head;
         }
-        state.want(mask);
+        state.want(mask, self.is_streaming());
     }
 
-    /// Whether it would be told events of these classes.
-    pub fn sees(&self, classes: Classes) -> bool {
-        self.lock().sees.intersects(classes)
+    /// Whether it has asked for events of these classes, and may see them.
+    pub fn wants(&self, classes: Classes) -> bool {
+        let state = self.lock();
+        state.login.as_ref().is_some_and(|login| login.read.intersection(state.mask).intersects(classes))
     }
 
     /// Adds an event filter for this session; `false` once it has as many as it may have.
@@ -190,6 +191,16 @@ impl Session {
     /// Tells it an event that is nobody else's, ahead of those it has not been told yet.
     pub fn tell(&self, event: Event) {
         self.lock().own.push(event.finish());
+    }
+
+    /// Appends the events that were for it alone, and no others: what an answer over HTTP may hold.
+    /// (http/no-events-without-waitevent.)
+    pub fn take_own(&self, out: &mut Vec<u8>) {
+        let mut state = self.lock();
+        for event in std::mem::take(&mut state.own) {
+            out.extend_from_slice(event.text());
+            state.delivered += 1;
+        }
     }
 
     /// How many events it has been told, and how many there are that it has not been through.
@@ -321,9 +332,11 @@ impl Session {
 }
 
 impl State {
-    fn want(&mut self, mask: Classes) {
+    /// Over HTTP an empty mask hides nothing: WaitEvent is asked for by itself. (http/waitevent-event-mask.)
+    fn want(&mut self, mask: Classes, streaming: bool) {
         self.mask = mask;
-        self.sees = self.login.as_ref().map_or(Classes::NONE, |login| login.read.intersection(mask));
+        let seen = if mask.is_empty() && !streaming { Classes::ALL } else { mask };
+        self.sees = self.login.as_ref().map_or(Classes::NONE, |login| login.read.intersection(seen));
     }
 
     fn passes(&self, event: &Event) -> bool {

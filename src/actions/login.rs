@@ -1,15 +1,17 @@
 //! Login, Challenge and Logoff: the three actions that need no login.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
 use crate::auth::{self, Failure, Proof, security};
-use crate::session::Login;
+use crate::config::manager::User;
+use crate::session::{Login, Session};
 use crate::switch::{ActionSpec, Argument};
 
-use super::Call;
 use super::table::Row;
+use super::{Call, Core};
 
 fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
     if call.login.is_some() {
@@ -44,47 +46,71 @@ fn admit(call: &Call<'_>, name: &[u8], proof: Proof<'_>) -> Result<Login, Failur
     let user = auth::check(manager, name, call.session.peer.ip(), proof)?;
     let login = Login { read: user.read, write: user.write, user };
     let mask = match call.message.value("Events") {
-        b"" => Classes::ALL,
+        // Over HTTP events are not asked for by logging in. (http/login-events-on.)
+        b"" if call.session.is_streaming() => Classes::ALL,
+        b"" => Classes::NONE,
         mask => Classes::mask(mask),
     };
-    let filters = login.user.filters.iter().cloned().collect();
-    let sessions = &call.core.sessions;
-    sessions
-        .admit(call.session, login.clone(), alone, mask, filters, call.core.bus.head())
-        .map_err(|_| Failure::InUse)?;
+    call.core.take_place(call.session, &login, mask)?;
     Ok(login)
+}
+
+impl Core {
+    /// Logs a session in as a user who has been proved elsewhere: by HTTP digest or by a certificate. (http/digest-*.)
+    ///
+    /// # Errors
+    /// The user has a session, and may have only one.
+    pub fn enter(&self, session: &Session, user: &Arc<User>, now: u64) -> Result<(), Failure> {
+        let login = Login { read: user.read, write: user.write, user: Arc::clone(user) };
+        self.take_place(session, &login, Classes::NONE)?;
+        self.tell_login(session, &login, now);
+        Ok(())
+    }
+
+    /// Counts and tells of a login that failed: one log line, and the security event if there is one. How long the answer is
+    /// to be held back.
+    pub fn tell_failure(&self, session: &Session, name: &[u8], failure: &Failure, now: u64) -> Duration {
+        self.metrics.login_failures.count();
+        let address = session.peer.ip().to_canonical();
+        log::warn!("login failed: user '{}' from {address}: {failure}", name.escape_ascii());
+        if let Some(event) = security::failure_event(failure, name, session, now) {
+            self.publish(event, now);
+        }
+        let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.failed(session.peer.ip(), known, now)
+    }
+
+    fn take_place(&self, session: &Session, login: &Login, mask: Classes) -> Result<(), Failure> {
+        let filters = login.user.filters.iter().cloned().collect();
+        let alone = !login.user.allowmultiplelogin;
+        let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, self.bus.head());
+        admitted.map_err(|_| Failure::InUse)
+    }
+
+    fn tell_login(&self, session: &Session, login: &Login, now: u64) {
+        self.metrics.logins.count();
+        if login.user.displayconnects {
+            log::info!("user '{}' logged in from {}", login.user.name.escape_ascii(), session.peer);
+        }
+        self.publish(security::success_event(&login.user.name, session, now), now);
+    }
 }
 
 #[inline(never)]
 fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
-    let core = call.core;
-    core.metrics.logins.count();
-    if login.user.displayconnects {
-        log::info!("user '{}' logged in from {}", login.user.name.escape_ascii(), call.session.peer);
-    }
     reply.success("Authentication accepted");
-    if call.session.sees(Classes::SYSTEM) {
+    if call.session.wants(Classes::SYSTEM) {
         call.session.tell(fully_booted(call));
     }
-    core.publish(security::success_event(&login.user.name, call.session, call.now), call.now);
+    call.core.tell_login(call.session, login, call.now);
 }
 
 #[inline(never)]
 fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>) {
-    let core = call.core;
-    core.metrics.login_failures.count();
-    log::warn!(
-        "login failed: user '{}' from {}: {failure}",
-        name.escape_ascii(),
-        call.session.peer.ip().to_canonical()
-    );
-    if let Some(event) = security::failure_event(failure, name, call.session, call.now) {
-        core.publish(event, call.now);
-    }
+    let delay = call.core.tell_failure(call.session, name, failure, call.now);
     reply.error(if *failure == Failure::InUse { "Login Already In Use" } else { "Authentication failed" });
-    let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
-    let mut throttle = core.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-    reply.then(Then::CloseAfter(throttle.failed(call.session.peer.ip(), known, call.now)));
+    reply.then(Then::CloseAfter(delay));
 }
 
 /// What a session that reads class system is told at its login, past filters and disabledevents. (events/fully-booted.)

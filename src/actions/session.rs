@@ -80,9 +80,20 @@ fn wait_event(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.then(Then::Wait(wait_time(call.message.value("Timeout"))));
 }
 
-/// How long to wait: seconds, and without an end for what is no number, or a negative one. (events/wait-event-*.)
+/// How long to wait: whole seconds, decimal or hexadecimal, whatever stands behind them; without an end for what is no number,
+/// or a negative one. (events/wait-event-*, http/waitevent-timeout-forms.)
 fn wait_time(text: &[u8]) -> Option<Duration> {
-    std::str::from_utf8(text).ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = text.trim_ascii_start();
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        [b'+', digits @ ..] => (digits, 10),
+        _ => (text, 10),
+    };
+    let values = digits.iter().map_while(|&digit| (digit as char).to_digit(radix));
+    let seconds = values.fold(None, |seconds: Option<u64>, digit| {
+        Some(seconds.unwrap_or(0).saturating_mul(radix.into()).saturating_add(digit.into()))
+    });
+    seconds.map(Duration::from_secs)
 }
 
 /// The answer to WaitEvent, once the wait is over: the response, the events there are, and their end.
@@ -196,6 +207,12 @@ mod tests {
         };
         check("0", Some(0));
         check("20", Some(20));
+        check(" +20", Some(20));
+        check("0x1", Some(1));
+        check("0x1f", Some(31));
+        check("1abc", Some(1));
+        check("0.9", Some(0));
+        check("99999999999999999999", Some(u64::MAX));
         check("", None);
         check("-1", None);
         check("soon", None);
