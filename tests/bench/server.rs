@@ -1,0 +1,183 @@
+//! The servers under load: amibox over a configuration of its own, and the floor.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::client::{CALLER, Client, LISTENER, PINGER, PUBLISHER, SECRET};
+use crate::floor;
+use crate::machine;
+use crate::measure::Sample;
+use crate::process::{Process, free_address};
+
+/// Which server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Floor,
+    Amibox,
+}
+
+/// A server that runs, until this is dropped.
+pub(crate) struct Server {
+    pub(crate) ami: SocketAddr,
+    pub(crate) http: SocketAddr,
+    /// From before its process began until its greeting had arrived.
+    pub(crate) started_in: Duration,
+    process: Process,
+    _folder: Option<Folder>,
+}
+
+impl Server {
+    pub(crate) fn start(kind: Kind) -> io::Result<Server> {
+        let (ami, http) = (free_address()?, free_address()?);
+        let folder = match kind {
+            Kind::Floor => None,
+            Kind::Amibox => Some(Folder::new(ami, http)?),
+        };
+        let begun = Instant::now();
+        let mut process = match &folder {
+            None => Process::start_self(&[], &[floor::ROLE, &ami.to_string(), &http.to_string()])?,
+            Some(folder) => Process::start(&mut folder.command()?)?,
+        };
+        while let Err(error) = Client::greeted(ami) {
+            let ended = process.has_ended();
+            if ended || begun.elapsed() > START_LONGEST {
+                let what = if ended { "has ended" } else { "does not greet" };
+                let log = folder.as_ref().map_or(String::new(), Folder::log);
+                return Err(io::Error::other(format!("the server {what}: {error}\n{log}")));
+            }
+            std::thread::sleep(START_POLL);
+        }
+        Ok(Server { ami, http, started_in: begun.elapsed(), process, _folder: folder })
+    }
+
+    /// A number of its `/proc/PID/status`, once it has come to rest.
+    fn status(&self, field: &str) -> io::Result<f64> {
+        std::thread::sleep(REST);
+        machine::status(self.process.id(), field)
+    }
+}
+
+/// Milliseconds from start to greeting: the median of several starts.
+pub(crate) fn start_up(kind: Kind) -> io::Result<Sample> {
+    let starts = (0..STARTS).map(|_| Ok(Server::start(kind)?.started_in.as_secs_f64() * 1000.0));
+    let mut starts = starts.collect::<io::Result<Vec<_>>>()?;
+    Ok(crate::measure::percentile(&mut starts, 0.5).into())
+}
+
+/// Resident memory at rest, in KiB.
+pub(crate) fn memory(server: &Server) -> io::Result<Sample> {
+    Ok(server.status("VmRSS")?.into())
+}
+
+/// Resident memory of a connection that has logged in and does nothing, in KiB: a part of what so many take.
+pub(crate) fn memory_per_connection(server: &Server, connections: usize) -> io::Result<Sample> {
+    let before = server.status("VmRSS")?;
+    let idle = idle(server, connections)?;
+    let after = server.status("VmRSS")?;
+    drop(idle);
+    Ok(((after - before) / connections as f64).into())
+}
+
+/// Threads at rest, and with so many connections.
+pub(crate) fn threads(server: &Server, connections: usize) -> io::Result<Sample> {
+    let before = server.status("Threads")?;
+    let idle = idle(server, connections)?;
+    let after = server.status("Threads")?;
+    drop(idle);
+    Ok(Sample { figures: vec![before, after], notes: Vec::new() })
+}
+
+fn idle(server: &Server, connections: usize) -> io::Result<Vec<Client>> {
+    (0..connections).map(|index| Client::login(server.ami, &listener(index), true)).collect()
+}
+
+/// The name of a listening user: they are spread over many.
+pub(crate) fn listener(index: usize) -> String {
+    format!("{LISTENER}{}", index % LISTENERS)
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("AMIBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_amibox").into(), PathBuf::from)
+}
+
+/// A configuration folder of amibox, removed when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(ami: SocketAddr, http: SocketAddr) -> io::Result<Folder> {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("amibox-bench-{}-{number}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let folder = Folder(folder);
+        folder.write("manager.conf", &manager_conf(ami))?;
+        folder.write("http.conf", &http_conf(http))?;
+        Ok(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        fs::write(self.0.join(name), text)
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let mut command = Command::new(binary());
+        command.arg("--config-dir").arg(&self.0).args(["--state-dir", "none"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(self.log_file())?);
+        Ok(command)
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let folder: &Path = &self.0;
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+fn manager_conf(address: SocketAddr) -> String {
+    let mut text = format!(
+        "[general]\nenabled = yes\nwebenabled = yes\nbindaddr = {}\nport = {}\ndisplayconnects = no\n",
+        address.ip(),
+        address.port()
+    );
+    let mut user = |name: &str, classes: &str| {
+        text += &format!("\n[{name}]\nsecret = {SECRET}\n{classes}");
+    };
+    user(PINGER, "");
+    user(CALLER, "read = all\nwrite = all\n");
+    user(PUBLISHER, "write = user\n");
+    (0..LISTENERS).for_each(|index| user(&listener(index), "read = user\n"));
+    text
+}
+
+fn http_conf(address: SocketAddr) -> String {
+    format!("[general]\nenabled = yes\nbindaddr = {}\nbindport = {}\n", address.ip(), address.port())
+}
+
+/// Listening users in manager.conf, as a busy installation has them.
+const LISTENERS: usize = 50;
+
+/// Starts of which the median is taken.
+const STARTS: usize = 11;
+
+/// How long a server may take to greet, and how often it is tried.
+const START_LONGEST: Duration = Duration::from_secs(10);
+const START_POLL: Duration = Duration::from_micros(100);
+
+/// Until a server is looked at from outside.
+const REST: Duration = Duration::from_millis(300);
+
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
