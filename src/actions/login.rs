@@ -129,10 +129,7 @@ fn challenge(call: &Call<'_>, reply: &mut Reply<'_>) {
     let name = call.message.value("Username");
     let alone = call.core.config().manager.user(name).is_some_and(|user| !user.allowmultiplelogin);
     if call.login.is_none() && alone && call.core.sessions.has_user(name) {
-        if let Some(event) = security::failure_event(&Failure::InUse, name, call.session, call.now) {
-            call.core.publish(event, call.now);
-        }
-        return reply.error("Login Already In Use");
+        return refuse(call, name, &Failure::InUse, reply);
     }
     // Digits, as Asterisk's is: some clients read a number.
     let challenge = call.session.challenge(|| ((call.core.random)() >> 1).to_string());
