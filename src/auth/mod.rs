@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits or answers: it decides. What a client is told of a failure is the same whatever the reason.
 
+pub mod passwd;
 pub mod security;
 pub mod throttle;
 
@@ -12,6 +13,7 @@ use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
 use crate::config::manager::{Manager, User};
+use crate::config::secret::Kind;
 
 /// How a client proves who it is.
 #[derive(Clone, Copy)]
@@ -40,6 +42,8 @@ pub enum Failure {
     Address,
     /// The secret is wrong.
     Secret,
+    /// A login by challenge or digest for a secret that is stored as a digest itself.
+    NeedsClear,
     /// An MD5 login without a challenge.
     NoChallenge,
     /// The answer to the challenge is wrong.
@@ -59,6 +63,9 @@ impl std::fmt::Display for Failure {
             Failure::InUse => "already logged in, and allowed only once",
             Failure::Address => "address not permitted",
             Failure::Secret => "wrong secret",
+            Failure::NeedsClear => {
+                "a challenge or HTTP digest needs the secret in clear, and manager.conf holds a digest of it"
+            }
             Failure::NoChallenge => "challenge login without a challenge",
             Failure::Key { .. } => "wrong answer to the challenge",
         })
@@ -74,14 +81,19 @@ pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> 
     if !user.acl.permits(peer) {
         return Err(Failure::Address);
     }
-    let secret = user.secret.expose();
-    if secret.is_empty() {
+    if user.secret.is_empty() {
         return Err(Failure::UnknownUser);
     }
-    match proof {
-        Proof::Secret(given) => equal(given, secret).then_some(()).ok_or(Failure::Secret)?,
-        Proof::Key { challenge: None, .. } => return Err(Failure::NoChallenge),
-        Proof::Key { challenge: Some(challenge), key } => {
+    match (proof, user.secret.expose()) {
+        (Proof::Secret(given), Kind::Clear(secret)) => {
+            equal(given, secret).then_some(()).ok_or(Failure::Secret)?
+        }
+        (Proof::Secret(given), Kind::Pbkdf2(digest)) => {
+            passwd::verify(digest, given).then_some(()).ok_or(Failure::Secret)?
+        }
+        (Proof::Key { challenge: None, .. }, _) => return Err(Failure::NoChallenge),
+        (Proof::Key { .. }, Kind::Pbkdf2(_)) => return Err(Failure::NeedsClear),
+        (Proof::Key { challenge: Some(challenge), key }, Kind::Clear(secret)) => {
             if !equal(key, md5_key(challenge, secret).as_bytes()) {
                 return Err(Failure::Key { challenge: challenge.to_owned(), key: key.to_vec() });
             }

@@ -15,7 +15,7 @@ pub fn failure_event(failure: &Failure, name: &[u8], session: &Session, micros: 
         Failure::UnknownUser => tell("InvalidAccountID", 1, name),
         Failure::InUse => tell("SessionLimit", 1, b""),
         Failure::Address => tell("FailedACL", 1, name),
-        Failure::Secret => tell("InvalidPassword", 2, name),
+        Failure::Secret | Failure::NeedsClear => tell("InvalidPassword", 2, name),
         Failure::Key { challenge, key } => {
             // The expected answer stays unsaid: with the challenge beside it, it would let a reader of events try secrets.
             return Some(tell("ChallengeResponseFailed", 1, b"").event(session, micros, |event| {

@@ -52,6 +52,12 @@ impl Endpoint {
     }
 }
 
+/// Whether only this machine can reach what listens there. A name other than localhost is taken for one that others reach.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+}
+
 /// Whether that is an address or may be a name. What has only digits and dots is an address or a mistake.
 fn is_host(host: &str) -> bool {
     let named = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

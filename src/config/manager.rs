@@ -1,13 +1,14 @@
 //! manager.conf: the listener, the limits, and the users.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::acl::{Acl, Named, Rules};
 use super::complaint::{Complaint, did_you_mean, quote};
+use super::http::Http;
 use super::ini::{Document, Variable};
-use super::listen::{Endpoint, Tls};
+use super::listen::{Endpoint, Tls, is_loopback};
+use super::secret::Secret;
 use super::settings::{Settings, header, sections};
 use crate::ami::Classes;
 use crate::ami::filter::Filter;
@@ -52,6 +53,8 @@ pub struct Manager {
     /// `insecuresecrets`, ours: whether secrets that everybody knows are accepted on other listeners than loopback.
     /// Default: no.
     pub insecuresecrets: bool,
+    /// Whether a listener can be reached from elsewhere.
+    exposed: bool,
     /// The users, in the order of their sections.
     pub users: Vec<Arc<User>>,
 }
@@ -77,6 +80,7 @@ impl Default for Manager {
             amiversion: "1.1".to_owned(),
             commandfollows: false,
             insecuresecrets: false,
+            exposed: false,
             users: Vec::new(),
         }
     }
@@ -124,37 +128,22 @@ impl Default for User {
     }
 }
 
-/// What a user proves to know; it shows itself to nobody who does not ask for it by name.
-#[derive(Clone, Default)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// A secret of these bytes.
-    pub fn new(secret: impl Into<Vec<u8>>) -> Secret {
-        Secret(secret.into())
-    }
-
-    /// The secret itself: to be compared in constant time, and never to be logged.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 impl Manager {
     /// The user of that name, in letters of either case.
     pub fn user(&self, name: &[u8]) -> Option<&Arc<User>> {
         self.users.iter().find(|user| user.name.eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn read(document: &Document, named: &Named, complaints: &mut Vec<Complaint>) -> Manager {
+    /// `http` is where http.conf listens: AMI is there too, with `webenabled`.
+    pub(super) fn read(
+        document: &Document,
+        named: &Named,
+        http: &Http,
+        complaints: &mut Vec<Complaint>,
+    ) -> Manager {
         let mut manager = Manager::default();
         manager.general(Settings::of(document, GENERAL, complaints));
+        manager.exposed = manager.is_exposed(http);
         for name in sections(document) {
             if !name.eq_ignore_ascii_case(GENERAL) {
                 manager.users.extend(manager.read_user(document, name, named, complaints).map(Arc::new));
@@ -201,6 +190,34 @@ impl Manager {
         settings.finish();
     }
 
+    /// Whether anybody but this machine can reach a listener.
+    fn is_exposed(&self, http: &Http) -> bool {
+        let open = |on: bool, host: &str| on && !is_loopback(host);
+        open(self.enabled, &self.bindaddr)
+            || open(self.enabled && self.tls.enabled, &self.tls.bindaddr)
+            || open(self.webenabled && http.enabled, &http.bindaddr)
+            || open(self.webenabled && http.tls.enabled, &http.tls.bindaddr)
+    }
+
+    /// `secret`: one that everybody knows is an error where others than this machine can try it.
+    fn secret(&self, settings: &mut Settings, user: &[u8]) -> Secret {
+        let Some(line) = settings.last("secret") else { return Secret::default() };
+        let Some(secret) = Secret::parse(line.value()) else {
+            settings
+                .warn(line, "secret: a digest as 'amibox passwd' prints it expected; the user is disabled");
+            return Secret::default();
+        };
+        if self.exposed && !self.insecuresecrets && secret.is_well_known(user) {
+            let text = format!(
+                "the secret of {} is one that everybody knows, and a listener is open to the network: change it, listen on \
+                 127.0.0.1 only, or set insecuresecrets = yes in [general]",
+                quote(user)
+            );
+            settings.error(line, text);
+        }
+        secret
+    }
+
     /// A user, unless a line of it is so wrong that nobody can say whom it would let in.
     fn read_user(
         &self,
@@ -210,7 +227,7 @@ impl Manager {
         complaints: &mut Vec<Complaint>,
     ) -> Option<User> {
         let mut settings = Settings::of(document, name, complaints);
-        let secret = Secret::new(settings.bytes("secret").unwrap_or_default());
+        let secret = self.secret(&mut settings, name);
         let mut user = User {
             name: name.to_vec(),
             read: classes(&mut settings, "read"),
@@ -238,7 +255,7 @@ impl Manager {
             }
         };
         settings.finish();
-        if user.as_ref().is_some_and(|user| user.secret.0.is_empty()) {
+        if user.as_ref().is_some_and(|user| user.secret.is_empty()) {
             let (file, line) = header(document, name);
             let text = format!("the user {} has no secret: nobody can log in as it", quote(name));
             complaints.push(Complaint::warning(file, line, text));

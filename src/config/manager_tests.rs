@@ -11,7 +11,7 @@ fn read(manager: &str, acl: &str) -> (Manager, Vec<String>) {
     let document = |name: &str| parse(&files, Path::new(name)).unwrap().document;
     let mut complaints = Vec::new();
     let named = Named::read(&document("acl.conf"), &mut complaints);
-    let manager = Manager::read(&document("manager.conf"), &named, &mut complaints);
+    let manager = Manager::read(&document("manager.conf"), &named, &Http::default(), &mut complaints);
     (manager, complaints.iter().map(|c| c.to_string().replace("/etc/x/", "")).collect())
 }
 
@@ -56,10 +56,10 @@ fn users() {
     let of = |folder: &str| {
         let memory = Memory::folder(folder);
         let document = parse(&memory, Path::new("manager.conf")).unwrap().document;
-        Manager::read(&document, &Named::default(), &mut Vec::new())
+        Manager::read(&document, &Named::default(), &Http::default(), &mut Vec::new())
     };
     let secret = |manager: &Manager, name: &str, expect: &str| {
-        assert_eq!(user(manager, name).secret.expose().escape_ascii().to_string(), expect, "{name}");
+        assert_eq!(user(manager, name).secret.clear().unwrap().escape_ascii().to_string(), expect, "{name}");
     };
     let templates = of("session-templates");
     secret(&templates, "ann", "shared");
@@ -125,7 +125,7 @@ fn filters_and_bad_ones() {
     let memory = Memory::folder("events-filters");
     let document = parse(&memory, Path::new("manager.conf")).unwrap().document;
     let mut complaints = Vec::new();
-    let manager = Manager::read(&document, &Named::default(), &mut complaints);
+    let manager = Manager::read(&document, &Named::default(), &Http::default(), &mut complaints);
     let count = |name: &str| manager.user(name.as_bytes()).unwrap().filters.len();
     for (name, expect) in
         [("include", 1), ("both", 2), ("mixed", 2), ("header-colon", 1), ("any-order", 1), ("invalid", 0)]
@@ -149,7 +149,7 @@ fn lists() {
     let document = |name: &str| parse(&memory, Path::new(name)).unwrap().document;
     let mut complaints = Vec::new();
     let named = Named::read(&document("acl.conf"), &mut complaints);
-    let manager = Manager::read(&document("manager.conf"), &named, &mut complaints);
+    let manager = Manager::read(&document("manager.conf"), &named, &Http::default(), &mut complaints);
     for (name, expect) in [
         ("deny-all", false),
         ("deny-local", false),
@@ -231,4 +231,23 @@ fn complaints() {
             "manager.conf:6: warning: setvar = \"x\": NAME=value expected, the line is skipped",
         ],
     );
+}
+
+/// A secret that everybody knows keeps the server from starting where others can try it.
+#[test]
+fn well_known_secrets_stay_on_this_machine() {
+    let check = |general: &str, secret: &str, expect: bool| {
+        let text = format!("[general]\nenabled = yes\n{general}\n[admin]\nsecret = {secret}\n");
+        let (_, complaints) = read(&text, "");
+        let refused = complaints.iter().any(|complaint| complaint.contains("everybody knows"));
+        assert_eq!(refused, expect, "{general} / {secret}: {complaints:?}");
+    };
+    check("bindaddr = 127.0.0.1", "amp111", false);
+    check("bindaddr = ::1", "amp111", false);
+    check("bindaddr = localhost", "amp111", false);
+    check("bindaddr = 0.0.0.0", "amp111", true);
+    check("bindaddr = 0.0.0.0", "Admin", true);
+    check("bindaddr = 0.0.0.0", "n0tKnown", false);
+    check("bindaddr = 0.0.0.0\ninsecuresecrets = yes", "amp111", false);
+    check("bindaddr = 127.0.0.1\ntlsenable = yes\ntlsbindaddr = 0.0.0.0", "amp111", true);
 }

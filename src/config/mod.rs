@@ -14,6 +14,7 @@ pub mod http;
 pub mod ini;
 mod listen;
 pub mod manager;
+pub mod secret;
 mod settings;
 
 pub use amibox::Amibox;
@@ -79,10 +80,10 @@ fn read(dir: &Path, source: &dyn Source) -> Loaded {
     };
     let file = document("acl.conf", &mut complaints);
     let named = Named::read(&file, &mut complaints);
-    let file = document(MANAGER, &mut complaints);
-    let manager = Manager::read(&file, &named, &mut complaints);
     let file = document("http.conf", &mut complaints);
     let http = Http::read(&file, &mut complaints);
+    let file = document(MANAGER, &mut complaints);
+    let manager = Manager::read(&file, &named, &http, &mut complaints);
     let file = document("asterisk.conf", &mut complaints);
     let asterisk = Asterisk::read(&file, &mut complaints);
     let file = document("amibox.conf", &mut complaints);
