@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use amibox::config::{self, Config};
+use amibox::config;
 use amibox::date::Date;
-use amibox::server::Daemon;
+use amibox::server::{Daemon, StartError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -57,23 +57,21 @@ fn serve(config_dir: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let Some(config) = load(config_dir) else { return UNUSABLE.into() };
-    let mut daemon = match Daemon::start(config) {
+    let daemon = match Daemon::start(config_dir) {
         Ok(daemon) => daemon,
         Err(error) => {
-            log::error!("{error}");
-            return FAILED.into();
+            log::error!("amibox does not start: {error}");
+            return match error {
+                StartError::Config => UNUSABLE.into(),
+                _ => FAILED.into(),
+            };
         }
     };
     log::info!("amibox {} is up: {}", amibox::VERSION, daemon.addresses().join(", "));
     for signal in signals.forever() {
         if signal == SIGHUP {
-            match load(config_dir) {
-                Some(config) => match daemon.reload(config) {
-                    Ok(()) => log::info!("configuration read again: {}", daemon.addresses().join(", ")),
-                    Err(error) => log::error!("the old configuration stays: {error}"),
-                },
-                None => log::error!("the old configuration stays"),
+            if let Err(error) = daemon.reload() {
+                log::error!("the old configuration stays: {error}");
             }
         } else {
             log::info!("ending");
@@ -82,18 +80,6 @@ fn serve(config_dir: &Path) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// Reads the configuration and logs every complaint.
-fn load(config_dir: &Path) -> Option<Config> {
-    let loaded = config::load(config_dir);
-    for complaint in &loaded.complaints {
-        match complaint.level {
-            config::Level::Error => log::error!("{complaint}"),
-            config::Level::Warning => log::warn!("{complaint}"),
-        }
-    }
-    loaded.config
 }
 
 /// Log lines go to standard error: date and time in UTC, level, text.

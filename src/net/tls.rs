@@ -10,20 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
-/// What a listener's section of the configuration says of TLS.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// `tlscertfile`: the certificate, the rest of its chain behind it, and the key too where it has no file of its own.
-    pub certificate: PathBuf,
-    /// `tlsprivatekey`: the key; by default it stands in the certificate's file.
-    pub key: Option<PathBuf>,
-    /// `tlsdisablev12`.
-    pub without_v12: bool,
-    /// `tlsdisablev13`.
-    pub without_v13: bool,
-    /// `tlscafile` with `tlsverifyclient`: clients must show a certificate that one of these has signed.
-    pub client_ca: Option<PathBuf>,
-}
+use crate::config::Tls;
 
 /// Why TLS cannot be served with these files. The operator's fault: it names the file.
 #[derive(Debug)]
@@ -46,21 +33,21 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// Reads the files. RSA, ECDSA and Ed25519 keys will do.
+/// Reads the files that the configuration names, relative ones below `dir`. RSA, ECDSA and Ed25519 keys will do.
 ///
 /// # Errors
 /// A file that cannot be read, holds no certificate or no key, or a key that belongs to another certificate.
-pub fn load(settings: &Settings) -> Result<Arc<ServerConfig>, TlsError> {
-    let Settings { certificate, key, without_v12, without_v13, client_ca } = settings;
+pub fn load(settings: &Tls, dir: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let certificate = &dir.join(&settings.certfile);
     let chain = certificates(certificate)?;
-    let key_file = key.as_deref().unwrap_or(certificate);
+    let key_file = &settings.privatekey.as_ref().map_or_else(|| certificate.clone(), |file| dir.join(file));
     let key = PrivateKeyDer::from_pem_slice(&read(key_file)?).map_err(|_| {
         TlsError::new(key_file, "there is no private key in it (a PEM block '... PRIVATE KEY')")
     })?;
 
     let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
-    versions.extend((!without_v12).then_some(&version::TLS12));
-    versions.extend((!without_v13).then_some(&version::TLS13));
+    versions.extend((!settings.disable_v12).then_some(&version::TLS12));
+    versions.extend((!settings.disable_v13).then_some(&version::TLS13));
     if versions.is_empty() {
         return Err(TlsError::new(
             certificate,
@@ -71,9 +58,10 @@ pub fn load(settings: &Settings) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
         .map_err(|error| TlsError::new(certificate, error))?;
-    let builder = match client_ca {
+    let builder = match settings.cafile.as_ref().filter(|_| settings.verify_client) {
         None => builder.with_no_client_auth(),
         Some(file) => {
+            let file = &dir.join(file);
             let mut roots = RootCertStore::empty();
             for root in certificates(file)? {
                 roots.add(root).map_err(|error| TlsError::new(file, error))?;
@@ -169,37 +157,38 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 mod tests {
     use super::*;
 
-    fn sample() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/configs/http-tls/cert.pem")
+    const CERTIFICATE: &str = "tests/transcripts/configs/http-tls/cert.pem";
+
+    fn here() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn good() -> Tls {
+        Tls { certfile: CERTIFICATE.into(), ..Tls::default() }
     }
 
     #[test]
     fn one_file_holds_certificate_and_key() {
-        let settings = Settings { certificate: sample(), ..Settings::default() };
-        load(&settings).unwrap();
-        load(&Settings { without_v12: true, ..settings.clone() }).unwrap();
-        load(&Settings { client_ca: Some(sample()), ..settings }).unwrap();
+        load(&good(), here()).unwrap();
+        load(&Tls { disable_v12: true, ..good() }, here()).unwrap();
+        load(&Tls { cafile: Some(CERTIFICATE.into()), verify_client: true, ..good() }, here()).unwrap();
     }
 
     #[test]
     fn what_cannot_be_served_is_named() {
-        let check = |settings: Settings, expect: &str| {
-            let error = load(&settings).unwrap_err().to_string();
+        let check = |settings: Tls, expect: &str| {
+            let error = load(&settings, here()).unwrap_err().to_string();
             assert!(error.contains(expect), "{error}");
         };
-        let good = Settings { certificate: sample(), ..Settings::default() };
-        check(
-            Settings { certificate: "/nonexistent/x.pem".into(), ..Settings::default() },
-            "/nonexistent/x.pem: ",
-        );
-        check(Settings { certificate: file!().into(), ..Settings::default() }, "no certificate in it");
-        check(Settings { key: Some(file!().into()), ..good.clone() }, "no private key in it");
-        check(Settings { without_v12: true, without_v13: true, ..good }, "leave no version");
+        check(Tls { certfile: "nowhere.pem".into(), ..Tls::default() }, "nowhere.pem: ");
+        check(Tls { certfile: "Cargo.toml".into(), ..Tls::default() }, "no certificate in it");
+        check(Tls { privatekey: Some("Cargo.toml".into()), ..good() }, "no private key in it");
+        check(Tls { disable_v12: true, disable_v13: true, ..good() }, "leave no version");
     }
 
     #[test]
     fn the_common_name_is_found_and_garbage_is_not() {
-        let certificate = certificates(&sample()).unwrap().remove(0);
+        let certificate = certificates(&here().join(CERTIFICATE)).unwrap().remove(0);
         assert!(common_name(&certificate).is_some_and(|name| !name.is_empty()));
         for length in 0..certificate.len().min(200) {
             assert_eq!(common_name(&certificate[..length]), None);

@@ -1,7 +1,6 @@
 //! AMI over TCP and TLS: the life of a connection, on its own thread.
 
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,20 +13,21 @@ use crate::session::{ANSWER_STALL, Session, Transport};
 
 use super::clock;
 
-/// Serves a connection until it ends, unless there are too many already that have not logged in.
-pub(crate) fn serve(core: &Core, socket: TcpStream) {
+/// Serves a connection until it ends, unless there are too many already that have not logged in: before a TLS handshake, so
+/// that one that is never finished counts.
+pub(crate) fn serve(core: &Core, stream: Stream) {
     let config = core.config();
     let manager = &config.manager;
+    let (peer, local) = (stream.peer(), stream.local());
     if core.sessions.waiting_for_login() >= manager.authlimit {
         core.metrics.refused.count();
-        log::warn!("connection from {} closed: authlimit is reached", peer_of(&socket));
+        log::warn!("connection from {peer} closed: authlimit is reached");
         return;
     }
-    let Ok(stream) = Stream::plain(socket) else { return };
-    let (peer, local) = (stream.peer(), stream.local());
     core.metrics.connections.count();
+    let transport = if stream.is_tls() { Transport::Tls } else { Transport::Tcp };
     let session =
-        core.sessions.add(|id| Session::new(id, Transport::Tcp, peer, local, clock::now(), Some(stream)));
+        core.sessions.add(|id| Session::new(id, transport, peer, local, clock::now(), Some(stream)));
     let _guard = Guard { core, session: &session };
     let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
     let greeting = format!("Asterisk Call Manager/{}\r\n", manager.amiversion);
@@ -96,6 +96,7 @@ impl<'a> Connection<'a> {
     }
 
     fn run(&mut self, greeting: &[u8]) -> Result<(), End> {
+        self.stream.handshake(self.login_until)?;
         self.stream.write_all(greeting, ANSWER_STALL)?;
         loop {
             let until = self.session.may().is_none().then_some(self.login_until);
@@ -201,10 +202,6 @@ impl<'a> Connection<'a> {
         }
         self.out.shrink_to(self.input.len() / 2);
     }
-}
-
-fn peer_of(socket: &TcpStream) -> String {
-    socket.peer_addr().map_or_else(|_| "somewhere".to_owned(), |peer| peer.to_string())
 }
 
 /// The input buffer of a quiet connection, and of one that sends as fast as it can. The small one holds any line.

@@ -1,15 +1,19 @@
 //! The listeners: which sockets the configuration asks for, bound before any is served, and changed by a reload.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use rustls::{ServerConfig, ServerConnection};
+
 use crate::actions::Core;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::net::listener::{BindError, resolve};
-use crate::net::{Listener, Waker};
+use crate::net::tls::{self, TlsError};
+use crate::net::{Listener, Stream, Waker};
 
 use super::{ami, spawn};
 
@@ -17,19 +21,52 @@ use super::{ami, spawn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Ami,
+    AmiTls,
 }
 
 impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::Ami => "AMI",
+            Kind::AmiTls => "AMI over TLS",
         }
     }
 
-    fn serve(self, core: &Arc<Core>, socket: TcpStream) {
+    /// Serves a connection until it ends.
+    fn serve(self, core: &Arc<Core>, stream: Stream) {
         match self {
-            Kind::Ami => ami::serve(core, socket),
+            Kind::Ami | Kind::AmiTls => ami::serve(core, stream),
         }
+    }
+}
+
+/// Why the configuration's listeners cannot be had.
+#[derive(Debug)]
+pub enum ListenError {
+    /// An address.
+    Bind(BindError),
+    /// A certificate or key.
+    Tls(TlsError),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenError::Bind(error) => error.fmt(f),
+            ListenError::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<BindError> for ListenError {
+    fn from(error: BindError) -> ListenError {
+        ListenError::Bind(error)
+    }
+}
+
+impl From<TlsError> for ListenError {
+    fn from(error: TlsError) -> ListenError {
+        ListenError::Tls(error)
     }
 }
 
@@ -37,6 +74,8 @@ impl Kind {
 struct Running {
     kind: Kind,
     address: SocketAddr,
+    /// Guards what new connections are served with; held to copy a reference. `None` without TLS.
+    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
     stopper: Arc<Waker>,
     thread: JoinHandle<()>,
 }
@@ -45,36 +84,50 @@ struct Running {
 #[derive(Default)]
 pub(super) struct Listeners(Vec<Running>);
 
-/// Sockets that are bound and not served yet: dropped, they were never there.
-pub(super) struct Bound {
-    wanted: Vec<(Kind, SocketAddr)>,
-    new: Vec<(Kind, Listener)>,
+/// A listener as the configuration asks for it.
+struct Wanted {
+    kind: Kind,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    /// Bound, where it was not there before.
+    socket: Option<Listener>,
 }
 
+/// Sockets that are bound and not served yet: dropped, they were never there.
+pub(super) struct Bound(Vec<Wanted>);
+
 impl Listeners {
-    /// Binds what the configuration asks for and is not there yet: all of it or nothing.
-    pub(super) fn bind(&self, config: &Config) -> Result<Bound, BindError> {
-        let wanted = wanted(config)?;
-        let mut new = Vec::new();
-        for &(kind, address) in &wanted {
-            if !self.0.iter().any(|running| (running.kind, running.address) == (kind, address)) {
-                new.push((kind, Listener::bind(address)?));
+    /// Binds what the configuration asks for and is not there yet, and reads its certificates: all of it or nothing.
+    pub(super) fn bind(&self, config: &Config) -> Result<Bound, ListenError> {
+        let mut wanted = wanted(config)?;
+        for wanted in &mut wanted {
+            if self.find(wanted).is_none() {
+                wanted.socket = Some(Listener::bind(wanted.address)?);
             }
         }
-        Ok(Bound { wanted, new })
+        Ok(Bound(wanted))
     }
 
-    /// Serves what was bound, and ends the listeners that are wanted no more. Their connections stay.
+    /// Serves what was bound, gives those that go on their new certificates, and ends those that are wanted no more. Their
+    /// connections stay.
     pub(super) fn serve(&mut self, core: &Arc<Core>, bound: Bound) -> io::Result<()> {
-        for running in
-            self.0.extract_if(.., |running| !bound.wanted.contains(&(running.kind, running.address)))
-        {
+        let is = |running: &Running, wanted: &Wanted| {
+            (running.kind, running.address) == (wanted.kind, wanted.address)
+        };
+        for running in self.0.extract_if(.., |running| !bound.0.iter().any(|wanted| is(running, wanted))) {
             running.stopper.wake();
         }
-        for (kind, socket) in bound.new {
-            let (address, stopper, core) = (socket.address(), socket.stopper(), Arc::clone(core));
-            let thread = spawn("listener", LISTENER_STACK, move || accept(kind, &socket, &core))?;
-            self.0.push(Running { kind, address, stopper, thread });
+        for wanted in bound.0 {
+            if let Some(running) = self.find(&wanted) {
+                *running.tls.lock().unwrap_or_else(PoisonError::into_inner) = wanted.tls;
+            } else if let Some(socket) = wanted.socket {
+                let (kind, address, stopper) = (wanted.kind, socket.address(), socket.stopper());
+                let (core, tls) = (Arc::clone(core), Arc::new(Mutex::new(wanted.tls)));
+                let current = Arc::clone(&tls);
+                let thread =
+                    spawn("listener", LISTENER_STACK, move || accept(kind, &socket, &core, &current))?;
+                self.0.push(Running { kind, address, tls, stopper, thread });
+            }
         }
         Ok(())
     }
@@ -91,27 +144,63 @@ impl Listeners {
             super::join(running.thread, until);
         }
     }
+
+    fn find(&self, wanted: &Wanted) -> Option<&Running> {
+        self.0.iter().find(|running| (running.kind, running.address) == (wanted.kind, wanted.address))
+    }
 }
 
-fn accept(kind: Kind, socket: &Listener, core: &Arc<Core>) {
+fn accept(kind: Kind, socket: &Listener, core: &Arc<Core>, tls: &Mutex<Option<Arc<ServerConfig>>>) {
     while let Some(connection) = socket.accept() {
         let core = Arc::clone(core);
-        if let Err(error) = spawn("connection", CONNECTION_STACK, move || kind.serve(&core, connection)) {
+        let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let serve = move || match stream(connection, tls) {
+            Ok(stream) => kind.serve(&core, stream),
+            Err(error) => log::debug!("connection closed: {error}"),
+        };
+        if let Err(error) = spawn("connection", CONNECTION_STACK, serve) {
             log::warn!("connection closed: no thread for it: {error}");
         }
     }
 }
 
-/// The addresses that the configuration asks for.
-fn wanted(config: &Config) -> Result<Vec<(Kind, SocketAddr)>, BindError> {
-    let mut wanted = Vec::new();
+fn stream(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Stream> {
+    match tls {
+        None => Stream::plain(socket),
+        Some(config) => {
+            let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+            Stream::tls(socket, connection)
+        }
+    }
+}
+
+/// What the configuration asks for.
+fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
+    let mut all = Vec::new();
     let manager = &config.manager;
     if manager.enabled {
-        wanted.extend(
-            resolve(&manager.bindaddr, manager.port)?.into_iter().map(|address| (Kind::Ami, address)),
-        );
+        plain(&mut all, Kind::Ami, &manager.bindaddr, manager.port)?;
+        if manager.tls.enabled {
+            with_tls(&mut all, Kind::AmiTls, &manager.tls, config)?;
+        }
     }
-    Ok(wanted)
+    Ok(all)
+}
+
+fn plain(all: &mut Vec<Wanted>, kind: Kind, host: &str, port: u16) -> Result<(), ListenError> {
+    let wanted = |address| Wanted { kind, address, tls: None, socket: None };
+    all.extend(resolve(host, port)?.into_iter().map(wanted));
+    Ok(())
+}
+
+fn with_tls(all: &mut Vec<Wanted>, kind: Kind, settings: &Tls, config: &Config) -> Result<(), ListenError> {
+    if !settings.cipher.is_empty() {
+        log::warn!("{}: tlscipher is not honoured: only suites that are safe are spoken", kind.name());
+    }
+    let tls = tls::load(settings, &config.dir)?;
+    let wanted = |address| Wanted { kind, address, tls: Some(Arc::clone(&tls)), socket: None };
+    all.extend(resolve(&settings.bindaddr, settings.port)?.into_iter().map(wanted));
+    Ok(())
 }
 
 /// Stacks are mapped, and cost memory only as far as they are used. A connection's deepest call is a TLS handshake or

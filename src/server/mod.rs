@@ -7,32 +7,41 @@ mod listen;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::actions::Core;
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
-use crate::config::Config;
-use crate::net::listener::BindError;
+use crate::config::{self, Config, Level};
 use crate::switch::embedded::{Embedded, Identity};
-use listen::Listeners;
+use listen::{ListenError, Listeners};
 
 /// A server that is up.
 pub struct Daemon {
-    core: Arc<Core>,
-    listeners: Listeners,
+    shared: Arc<Shared>,
     dispatcher: JoinHandle<()>,
     stop: Arc<AtomicBool>,
 }
 
-/// Why a server did not start. Nothing is left half-started.
+/// What a reload changes, from whichever thread it is asked for.
+struct Shared {
+    dir: PathBuf,
+    core: Arc<Core>,
+    /// Guards the listeners, and that one reload comes behind the other.
+    listeners: Mutex<Listeners>,
+}
+
+/// Why a server did not start, or did not take another configuration. Nothing is left half-done.
 #[derive(Debug)]
 pub enum StartError {
-    /// An address cannot be listened at.
-    Bind(BindError),
+    /// The configuration cannot be used; the log says why, with file and line.
+    Config,
+    /// A listener cannot be had.
+    Listen(ListenError),
     /// The system refused a thread or a descriptor.
     System(io::Error),
 }
@@ -40,7 +49,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Bind(error) => error.fmt(f),
+            StartError::Config => write!(f, "the configuration cannot be used"),
+            StartError::Listen(error) => error.fmt(f),
             StartError::System(error) => write!(f, "the system refused: {error}"),
         }
     }
@@ -48,9 +58,9 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl From<BindError> for StartError {
-    fn from(error: BindError) -> StartError {
-        StartError::Bind(error)
+impl From<ListenError> for StartError {
+    fn from(error: ListenError) -> StartError {
+        StartError::Listen(error)
     }
 }
 
@@ -61,11 +71,12 @@ impl From<io::Error> for StartError {
 }
 
 impl Daemon {
-    /// Binds every address that the configuration names, then serves.
+    /// Reads the configuration, binds every address that it names, then serves.
     ///
     /// # Errors
-    /// An address that cannot be had, or what the system refuses; nothing is left started then.
-    pub fn start(config: Config) -> Result<Daemon, StartError> {
+    /// A configuration or an address that cannot be used, or what the system refuses; nothing is left started then.
+    pub fn start(dir: &Path) -> Result<Daemon, StartError> {
+        let config = load(dir).ok_or(StartError::Config)?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
@@ -77,23 +88,52 @@ impl Daemon {
             spawn("events", DISPATCHER_STACK, move || dispatch::run(&core, &stop))?
         };
         listeners.serve(&core, bound)?;
-        Ok(Daemon { core, listeners, dispatcher, stop })
+        let shared = Arc::new(Shared { dir: dir.to_owned(), core, listeners: Mutex::new(listeners) });
+        Ok(Daemon { shared, dispatcher, stop })
     }
 
     /// What is listened at, for the log.
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners.describe()
+        self.shared.listeners().describe()
     }
 
-    /// Puts another configuration in force: users, limits and listeners. Sessions keep the classes that they logged in
-    /// with, unless their user is gone: then they end.
+    /// Reads the configuration again and puts it in force: users, limits, certificates and listeners. Sessions keep the
+    /// classes that they logged in with, unless their user is gone: then they end.
     ///
     /// # Errors
-    /// An address that cannot be had; nothing has changed then.
-    pub fn reload(&mut self, config: Config) -> Result<(), StartError> {
-        let bound = self.listeners.bind(&config)?;
+    /// A configuration or an address that cannot be used; the old one stays in force then.
+    pub fn reload(&self) -> Result<(), StartError> {
+        self.shared.reload()
+    }
+
+    /// Tells everybody, closes every session and returns within [`STOP_WITHIN`].
+    pub fn stop(self) {
+        let until = Instant::now() + STOP_WITHIN;
+        let core = &self.shared.core;
+        let event =
+            Event::new("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False");
+        core.publish(event, clock::now());
+        self.shared.listeners().stop(until);
+        thread::sleep(FAREWELL);
+        for session in core.sessions.all().iter() {
+            session.end();
+        }
+        while !core.sessions.is_empty() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        core.bus.nudge();
+        join(self.dispatcher, until);
+    }
+}
+
+impl Shared {
+    fn reload(&self) -> Result<(), StartError> {
+        let mut listeners = self.listeners();
+        let config = load(&self.dir).ok_or(StartError::Config)?;
+        let bound = listeners.bind(&config)?;
         self.core.set_config(Arc::new(config), clock::now());
-        self.listeners.serve(&self.core, bound)?;
+        listeners.serve(&self.core, bound)?;
         let config = self.core.config();
         for session in self.core.sessions.all().iter() {
             let gone = session.login().is_some_and(|login| config.manager.user(&login.user.name).is_none());
@@ -102,27 +142,25 @@ impl Daemon {
                 session.end();
             }
         }
+        log::info!("configuration read again: {}", listeners.describe().join(", "));
         Ok(())
     }
 
-    /// Tells everybody, closes every session and returns within [`STOP_WITHIN`].
-    pub fn stop(mut self) {
-        let until = Instant::now() + STOP_WITHIN;
-        let event =
-            Event::new("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False");
-        self.core.publish(event, clock::now());
-        self.listeners.stop(until);
-        thread::sleep(FAREWELL);
-        for session in self.core.sessions.all().iter() {
-            session.end();
-        }
-        while !self.core.sessions.is_empty() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.stop.store(true, Ordering::Relaxed);
-        self.core.bus.nudge();
-        join(self.dispatcher, until);
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the configuration and logs every complaint.
+fn load(dir: &Path) -> Option<Config> {
+    let loaded = config::load(dir);
+    for complaint in &loaded.complaints {
+        match complaint.level {
+            Level::Error => log::error!("{complaint}"),
+            Level::Warning => log::warn!("{complaint}"),
+        }
+    }
+    loaded.config
 }
 
 fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
