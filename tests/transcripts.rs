@@ -122,7 +122,10 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
                     let outcome = panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
                         .unwrap_or_else(|_| Err("the player panicked".to_owned()));
                     let mut counts = counts.lock().expect("no one panics holding it");
-                    tell(args, &mut counts, one, &outcome, waiting.get(&one.name));
+                    // What waits as it is written waits over TLS too.
+                    let plain = one.name.strip_prefix(TLS_PREFIX).unwrap_or(&one.name);
+                    let reason = waiting.get(&one.name).or_else(|| waiting.get(plain));
+                    tell(args, &mut counts, one, &outcome, reason);
                 }
             });
         }

@@ -120,7 +120,7 @@ struct Player<'s> {
     /// The file that `@file` opened: the lines not looked at yet.
     file: Option<VecDeque<Vec<u8>>>,
     names: Names,
-    /// The server's lines of the current block, as they came: what a failure shows.
+    /// The server's lines of the current block, or of the last one, as they came: what a failure shows.
     block: Vec<(String, Vec<u8>)>,
 }
 
@@ -140,7 +140,7 @@ impl Player<'_> {
         let mut at = 0;
         while at < self.steps.len() {
             let step = &self.steps[at];
-            if !step.is_servers() {
+            if step.is_servers() && at > 0 && !self.steps[at - 1].is_servers() {
                 self.block.clear();
             }
             match self.step(at) {
