@@ -6,7 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::client::{CALLER, Framing, LISTENER, PUBLISHER};
 use crate::process::end_with_parent;
@@ -59,10 +59,9 @@ fn serve_ami(mut socket: TcpStream, listeners: &Listeners) -> io::Result<()> {
 /// Answers so many packets.
 fn answer_packets(mut socket: TcpStream, mut left: usize) -> io::Result<()> {
     let mut input = Input::new();
-    let answers = ANSWER.repeat(INPUT / 4);
     while left > 0 {
         let (packets, _) = input.read(&mut socket)?;
-        socket.write_all(&answers[..packets * ANSWER.len()])?;
+        socket.write_all(&ANSWERS[..packets * ANSWER.len()])?;
         left = left.saturating_sub(packets);
     }
     Ok(())
@@ -71,10 +70,9 @@ fn answer_packets(mut socket: TcpStream, mut left: usize) -> io::Result<()> {
 /// Answers packets, and sends them on as they are to every listener, waiting for each.
 fn relay(mut socket: TcpStream, listeners: &Listeners) -> io::Result<()> {
     let mut input = Input::new();
-    let answers = ANSWER.repeat(INPUT / 4);
     loop {
         let (packets, bytes) = input.read(&mut socket)?;
-        socket.write_all(&answers[..packets * ANSWER.len()])?;
+        socket.write_all(&ANSWERS[..packets * ANSWER.len()])?;
         for mut listener in listeners.lock().expect("no thread panics").iter() {
             let _ = listener.write_all(bytes);
         }
@@ -125,6 +123,9 @@ const GREETING: &[u8] = b"Asterisk Call Manager/0.0\r\n";
 
 /// 63 bytes.
 const ANSWER: &[u8] = b"Response: Success\r\nPing: Pong\r\nTimestamp: 1282739190.454046\r\n\r\n";
+
+/// As many as one read may ask for, for all threads: a packet is four bytes at least.
+static ANSWERS: LazyLock<Vec<u8>> = LazyLock::new(|| ANSWER.repeat(INPUT / 4));
 
 /// As long as the head of an answer to a Ping over HTTP.
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Wed, 25 Aug 2010 12:19:50 GMT\r\n\

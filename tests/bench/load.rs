@@ -88,23 +88,33 @@ impl Loaded {
 
 /// Pings over AMI: so many connections with so many requests under way on each; answers per second.
 pub(crate) fn pings(server: &Server, connections: usize, depth: usize, time: Duration) -> io::Result<Sample> {
-    let clients = (0..connections)
-        .map(|_| Ok((Client::login(server.ami, PINGER, false)?, PING.to_vec())))
-        .collect::<io::Result<_>>()?;
-    rate(Load::new(clients, depth)?, time)
+    rate(server, connections, depth, time, || Ok((Client::login(server.ami, PINGER, false)?, PING.to_vec())))
 }
 
 /// Pings through `/rawman` on keep-alive connections, one at a time on each; answers per second.
 pub(crate) fn rawman_pings(server: &Server, connections: usize, time: Duration) -> io::Result<Sample> {
-    let clients = (0..connections).map(|_| http::login(server.http)).collect::<io::Result<_>>()?;
-    rate(Load::new(clients, 1)?, time)
+    rate(server, connections, 1, time, || http::login(server.http))
 }
 
-fn rate(mut load: Load, time: Duration) -> io::Result<Sample> {
-    load.run_for(warm_up(time))?;
-    let begun = Instant::now();
-    let answers = load.run_for(time)?;
-    Ok((answers as f64 / begun.elapsed().as_secs_f64()).into())
+/// Answers per second. A single client has a thread of its own, which is kept apart from the server.
+fn rate(
+    server: &Server,
+    connections: usize,
+    depth: usize,
+    time: Duration,
+    connect: impl Fn() -> io::Result<(Client, Vec<u8>)> + Send,
+) -> io::Result<Sample> {
+    let run = move || -> io::Result<Sample> {
+        let note = if connections == 1 { server.keep_apart() } else { None };
+        let clients = (0..connections).map(|_| connect()).collect::<io::Result<_>>()?;
+        let mut load = Load::new(clients, depth)?;
+        load.run_for(warm_up(time))?;
+        let begun = Instant::now();
+        let answers = load.run_for(time)?;
+        let figures = vec![answers as f64 / begun.elapsed().as_secs_f64()];
+        Ok(Sample { figures, notes: note.into_iter().collect() })
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().expect("no client panics"))
 }
 
 /// Connecting, logging in and off, and seeing the connection closed, with so many clients; per second.

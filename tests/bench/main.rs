@@ -14,7 +14,8 @@
 //!
 //! Every measurement has a fresh server, floor and amibox by turns; the medians are printed, and the median of the ratios
 //! within each turn. The figures are compared, not judged: no time is asserted. Two spinners of the idle class keep the
-//! processors awake, for a sleeping virtual processor's wake-up costs more than everything that is measured here.
+//! processors awake, for a sleeping virtual processor's wake-up costs more than everything that is measured here. Where
+//! there is one connection only, client and server are kept on processors of their own.
 //!
 //! The binary plays all parts: it starts itself anew as the floor and as the spinners, so that either is a process of its
 //! own as the server under test is.

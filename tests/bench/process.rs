@@ -71,6 +71,24 @@ pub(crate) fn spin() -> ! {
     }
 }
 
+/// Has the calling thread run on the first processor only, and another process on the second, or says why not.
+///
+/// One client and one server that take turns are fast where the kernel puts both on one processor, and slow where each
+/// wakes the other's: which of the two happens is chance, unless it is settled.
+pub(crate) fn keep_apart(process: u32) -> Result<(), String> {
+    let thread = std::fs::read_link("/proc/thread-self").map_err(|error| error.to_string())?;
+    let thread = thread.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let process = process.to_string();
+    for arguments in [["-p", "-c", "0", &thread].as_slice(), &["-a", "-p", "-c", "1", &process]] {
+        let done =
+            Command::new("taskset").args(arguments).output().map_err(|error| format!("taskset: {error}"))?;
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
+        }
+    }
+    Ok(())
+}
+
 /// A loopback address whose port nobody listens on.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()

@@ -12,7 +12,7 @@ use crate::client::{CALLER, Client, LISTENER, PINGER, PUBLISHER, SECRET};
 use crate::floor;
 use crate::machine;
 use crate::measure::Sample;
-use crate::process::{Process, free_address};
+use crate::process::{Process, free_address, keep_apart};
 
 /// Which server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,12 @@ impl Server {
             std::thread::sleep(START_POLL);
         }
         Ok(Server { ami, http, started_in: begun.elapsed(), process, _folder: folder })
+    }
+
+    /// Puts the calling thread and the server on processors of their own; a note where that fails.
+    pub(crate) fn keep_apart(&self) -> Option<String> {
+        let failed = keep_apart(self.process.id()).err()?;
+        Some(format!("not kept on processors of their own: {failed}"))
     }
 
     /// A number of its `/proc/PID/status`, once it has come to rest.
