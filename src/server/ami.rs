@@ -13,23 +13,32 @@ use crate::session::{ANSWER_STALL, Session, Transport};
 
 use super::clock;
 
-/// Serves a connection until it ends, unless there are too many already that have not logged in: before a TLS handshake, so
-/// that one that is never finished counts.
+/// Serves a connection until it ends. It counts as one that has not logged in from before the TLS handshake, so that one
+/// that is never finished counts too.
 pub(crate) fn serve(core: &Core, stream: Stream) {
     let config = core.config();
     let manager = &config.manager;
     let (peer, local) = (stream.peer(), stream.local());
-    if core.sessions.waiting_for_login() >= manager.authlimit {
+    let waiting = core.sessions.waiting_for_login();
+    if waiting >= manager.authlimit {
         core.metrics.refused.count();
         log::warn!("connection from {peer} closed: authlimit is reached");
-        return;
+        // Over TLS the client learns of it as it would without: an end behind the handshake. Unless that is a flood.
+        if !stream.is_tls() || waiting >= 2 * manager.authlimit {
+            return;
+        }
+    } else {
+        core.metrics.connections.count();
     }
-    core.metrics.connections.count();
     let transport = if stream.is_tls() { Transport::Tls } else { Transport::Tcp };
     let session =
         core.sessions.add(|id| Session::new(id, transport, peer, local, clock::now(), Some(stream)));
     let _guard = Guard { core, session: &session };
     let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
+    if waiting >= manager.authlimit {
+        let _ = connection.stream.handshake(Instant::now() + REFUSED_HANDSHAKE);
+        return;
+    }
     let greeting = format!("Asterisk Call Manager/{}\r\n", manager.amiversion);
     drop(config);
     match connection.run(greeting.as_bytes()) {
@@ -207,6 +216,9 @@ impl<'a> Connection<'a> {
 /// The input buffer of a quiet connection, and of one that sends as fast as it can. The small one holds any line.
 const SMALL_INPUT: usize = crate::ami::decode::MAX_LINE;
 const LARGE_INPUT: usize = 32 * 1024;
+
+/// How long the handshake of a connection may take that is closed behind it.
+const REFUSED_HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// How much answer is gathered before it is written, when more requests wait behind.
 const FLUSH: usize = 64 * 1024;
