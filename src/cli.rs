@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Serve, or with `check` only read the configuration and say what is wrong with it.
     Serve { config_dir: PathBuf, state_dir: Option<PathBuf>, check: bool },
+    /// Read a secret and print its digest.
+    Passwd,
     /// Print the help.
     Help,
     /// Print the version.
@@ -57,7 +59,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let mut config_dir = PathBuf::from("/etc/asterisk");
     let mut state_dir = Some(PathBuf::from("/var/lib/amibox"));
     let mut check = false;
-    let mut arguments = arguments.into_iter();
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.next_if(|argument| argument == "passwd").is_some() {
+        return match arguments.next() {
+            None => Ok(Command::Passwd),
+            Some(more) => Err(Misuse(format!("amibox: passwd takes no '{}'", more.to_string_lossy()))),
+        };
+    }
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy();
         let (name, attached) = match text.split_once('=') {
@@ -88,7 +96,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 /// The help text.
 pub(crate) fn help() -> String {
     let mut help = String::from(
-        "amibox: an Asterisk Manager Interface server that stands alone\n\nusage: amibox [options]\n\noptions:\n",
+        "amibox: an Asterisk Manager Interface server that stands alone\n\nusage: amibox [options]\n       amibox passwd\n\n\
+         passwd reads a secret and prints a line for manager.conf that holds only its digest.\n\noptions:\n",
     );
     for flag in FLAGS {
         let usage = format!("{} {}", flag.name, flag.takes.unwrap_or_default());
@@ -119,6 +128,8 @@ mod tests {
         check("--config-dir=a=b --state-dir=s", serve("a=b", Some("s"), false));
         check("--check --version", Ok(Command::Version));
         check("--help", Ok(Command::Help));
+        check("passwd", Ok(Command::Passwd));
+        check("passwd x", Err("amibox: passwd takes no 'x'"));
         check("--config-dir", Err("amibox: --config-dir needs a value: DIR"));
         check("--check=yes", Err("amibox: --check takes no value"));
         check("serve", Err("amibox: there is no option 'serve'"));

@@ -1,6 +1,7 @@
 //! Arguments, configuration, daemon; then it waits for a signal.
 
 mod cli;
+mod passwd;
 
 use std::io::Write;
 use std::path::Path;
@@ -29,6 +30,12 @@ fn main() -> ExitCode {
     match command {
         cli::Command::Help => print!("{}", cli::help()),
         cli::Command::Version => println!("amibox {}", amibox::VERSION),
+        cli::Command::Passwd => {
+            if let Err(error) = passwd::run() {
+                eprintln!("amibox passwd: {error}");
+                return FAILED.into();
+            }
+        }
         cli::Command::Serve { config_dir, check: true, .. } => return check(&config_dir),
         cli::Command::Serve { config_dir, .. } => return serve(&config_dir),
     }
