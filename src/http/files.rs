@@ -32,17 +32,16 @@ pub fn is_private(path: &str) -> bool {
     folder.len() < path.len() && folder.eq_ignore_ascii_case("private")
 }
 
-/// The content type that goes by a name's ending, in any case. One that is not known becomes `text/ENDING`, and some have
-/// none. (http/static-types.)
-pub fn content_type(path: &str) -> Option<Cow<'static, str>> {
+/// The content type that goes by a name's ending, in any case. One that is not known becomes `text/ENDING`.
+/// (http/static-types.)
+pub fn content_type(path: &str) -> Cow<'static, str> {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let (_, ending) = name.rsplit_once('.')?;
-    let ending = ending.to_ascii_lowercase();
-    if let Some((_, content_type)) = TYPES.iter().find(|(known, _)| *known == ending) {
-        return content_type.map(Cow::Borrowed);
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
+    match TYPES.iter().find(|(known, _)| *known == ending) {
+        Some((_, content_type)) => Cow::Borrowed(content_type),
+        None if ending.bytes().all(|b| b.is_ascii_alphanumeric()) => Cow::Owned(format!("text/{ending}")),
+        None => Cow::Borrowed("text/plain"),
     }
-    let plain = !ending.is_empty() && ending.bytes().all(|b| b.is_ascii_alphanumeric());
-    plain.then(|| Cow::Owned(format!("text/{ending}")))
 }
 
 /// The tag of a file that was changed then (nanoseconds since 1970) and is so long.
@@ -58,29 +57,29 @@ pub fn matches(if_none_match: &[u8], etag: &str) -> bool {
         .any(|tag| tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
 }
 
-const TYPES: &[(&str, Option<&str>)] = &[
-    ("html", Some("text/html")),
-    ("htm", Some("text/html")),
-    ("css", Some("text/css")),
-    ("js", Some("application/x-javascript")),
-    ("mjs", Some("application/x-javascript")),
-    ("xml", Some("text/xml")),
-    ("svg", Some("image/svg+xml")),
-    ("png", Some("image/png")),
-    ("jpg", Some("image/jpeg")),
-    ("jpeg", Some("image/jpeg")),
-    ("gif", Some("image/gif")),
-    ("ico", Some("image/x-icon")),
-    ("webp", Some("image/webp")),
-    ("woff2", Some("font/woff2")),
-    ("wav", Some("audio/x-wav")),
-    ("mp3", Some("audio/mpeg")),
-    ("pdf", Some("application/pdf")),
-    ("wasm", Some("application/wasm")),
-    ("bin", Some("application/octet-stream")),
-    // Telephones fetch these, and some refuse them with a type.
-    ("cfg", None),
-    ("cnf", None),
+const TYPES: &[(&str, &str)] = &[
+    ("html", "text/html"),
+    ("htm", "text/html"),
+    ("css", "text/css"),
+    ("js", "application/x-javascript"),
+    ("mjs", "application/x-javascript"),
+    ("xml", "text/xml"),
+    ("svg", "image/svg+xml"),
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("gif", "image/gif"),
+    ("ico", "image/x-icon"),
+    ("webp", "image/webp"),
+    ("woff2", "font/woff2"),
+    ("wav", "audio/x-wav"),
+    ("mp3", "audio/mpeg"),
+    ("pdf", "application/pdf"),
+    ("wasm", "application/wasm"),
+    ("bin", "application/octet-stream"),
+    ("cfg", "text/plain"),
+    ("cnf", "text/plain"),
+    ("", "text/plain"),
 ];
 
 #[cfg(test)]
@@ -128,26 +127,25 @@ mod tests {
 
     #[test]
     fn types_go_by_the_ending() {
-        let check =
-            |path: &str, expect: Option<&str>| assert_eq!(content_type(path).as_deref(), expect, "{path}");
-        check("index.html", Some("text/html"));
-        check("page.htm", Some("text/html"));
-        check("UPPER.HTML", Some("text/html"));
-        check("style.css", Some("text/css"));
-        check("app.js", Some("application/x-javascript"));
-        check("data.xml", Some("text/xml"));
-        check("logo.svg", Some("image/svg+xml"));
-        check("image.png", Some("image/png"));
-        check("plain.txt", Some("text/txt"));
-        check("noext", None);
-        check("a.b/noext", None);
-        check("set.cfg", None);
-        check("set.cnf", None);
-        check("fw.bin", Some("application/octet-stream"));
-        check("data.json", Some("text/json"));
-        check("a.tar.gz", Some("text/gz"));
-        check("odd.x\r\ny", None);
-        check("odd.", None);
+        let check = |path: &str, expect: &str| assert_eq!(content_type(path), expect, "{path}");
+        check("index.html", "text/html");
+        check("page.htm", "text/html");
+        check("UPPER.HTML", "text/html");
+        check("style.css", "text/css");
+        check("app.js", "application/x-javascript");
+        check("data.xml", "text/xml");
+        check("logo.svg", "image/svg+xml");
+        check("image.png", "image/png");
+        check("plain.txt", "text/txt");
+        check("noext", "text/plain");
+        check("a.b/noext", "text/plain");
+        check("set.cfg", "text/plain");
+        check("set.cnf", "text/plain");
+        check("fw.bin", "application/octet-stream");
+        check("data.json", "text/json");
+        check("a.tar.gz", "text/gz");
+        check("odd.x\r\ny", "text/plain");
+        check("odd.", "text/plain");
     }
 
     #[test]

@@ -56,12 +56,12 @@ pub fn encode(wire: &[u8], form: Form, out: &mut Vec<u8>) {
 }
 
 /// The status page, from its rows of names and values. (http/https-status-page, http/prefix.)
-pub fn status(rows: &[(&str, String)], out: &mut Vec<u8>) {
+pub fn status(rows: &[(&str, Vec<u8>)], out: &mut Vec<u8>) {
     head("HTTP status", out);
     out.extend_from_slice(b"<table>\r\n");
     for (name, value) in rows {
         let _ = write!(out, "<tr><td><i>{name}</i></td><td><b>");
-        escape(value.as_bytes(), out);
+        escape(value, out);
         out.extend_from_slice(b"</b></td></tr>\r\n");
     }
     out.extend_from_slice(RULE);
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_status_page_has_its_rows() {
         let mut out = Vec::new();
-        status(&[("Server", "A & B".to_owned()), ("Prefix", String::new())], &mut out);
+        status(&[("Server", b"A & B".to_vec()), ("Prefix", Vec::new())], &mut out);
         let page = String::from_utf8(out).unwrap();
         let table = page.find("<table>").unwrap();
         assert_eq!(

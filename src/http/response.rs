@@ -25,7 +25,7 @@ pub struct Answer {
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// The `servername` of the configuration; empty means no `Server` header.
-    pub server: &'a str,
+    pub server: &'a [u8],
     /// Now, as an HTTP date.
     pub date: &'a str,
     /// Whether the request was a HEAD, which wants no body.
@@ -44,7 +44,7 @@ impl Answer {
     }
 
     /// The page of an error.
-    pub fn page(page: &Page, server: &str) -> Answer {
+    pub fn page(page: &Page, server: &[u8]) -> Answer {
         let mut answer = Answer::new(page.status, page.reason);
         answer.close = page.close;
         answer.header("Content-type", "text/html");
@@ -53,7 +53,7 @@ impl Answer {
     }
 
     /// A redirect. (http/redirect.)
-    pub fn redirect(location: &str) -> Answer {
+    pub fn redirect(location: &[u8]) -> Answer {
         let mut answer = Answer::new(302, "Moved Temporarily");
         answer.header("Location", location);
         answer
@@ -74,8 +74,7 @@ impl Answer {
     pub fn header(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Answer {
         self.headers.extend_from_slice(name.as_bytes());
         self.headers.extend_from_slice(b": ");
-        self.headers
-            .extend(value.as_ref().iter().map(|&b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+        self.headers.extend(value.as_ref().iter().map(|&byte| in_line(byte)));
         self.headers.extend_from_slice(b"\r\n");
         self
     }
@@ -94,7 +93,7 @@ impl Answer {
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, self.reason);
         if !frame.server.is_empty() {
             out.extend_from_slice(b"Server: ");
-            out.extend_from_slice(frame.server.as_bytes());
+            out.extend(frame.server.iter().map(|&byte| in_line(byte)));
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"Date: ");
@@ -177,7 +176,7 @@ impl Page {
     pub const VERSION: Page =
         Page::closing(505, "HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are spoken here");
 
-    fn write(&self, server: &str, out: &mut Vec<u8>) {
+    fn write(&self, server: &[u8], out: &mut Vec<u8>) {
         let Page { status, reason, text, .. } = self;
         let _ = write!(
             out,
@@ -186,11 +185,16 @@ impl Page {
         );
         if !server.is_empty() {
             out.extend_from_slice(b"<address>");
-            html::escape(server.as_bytes(), out);
+            html::escape(server, out);
             out.extend_from_slice(b"</address>\r\n");
         }
         out.extend_from_slice(b"</body></html>\r\n");
     }
+}
+
+/// A byte that would end its line becomes a blank.
+fn in_line(byte: u8) -> u8 {
+    if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte }
 }
 
 #[cfg(test)]
@@ -201,14 +205,14 @@ mod tests {
 
     fn written(answer: &Answer, server: &str, head_only: bool) -> String {
         let mut out = Vec::new();
-        answer.write(&Frame { server, date: DATE, head_only }, &mut out);
+        answer.write(&Frame { server: server.as_bytes(), date: DATE, head_only }, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn pages_are_as_long_as_recorded() {
         let check = |page: Page, server: &str, length: usize| {
-            assert_eq!(Answer::page(&page, server).body.len(), length, "{page:?}");
+            assert_eq!(Answer::page(&page, server.as_bytes()).body.len(), length, "{page:?}");
         };
         check(Page::INVALID, "pbx", 207);
         check(Page::REQUEST_LINE, "pbx", 213);
@@ -231,7 +235,7 @@ mod tests {
     #[test]
     fn an_error_is_a_whole_page() {
         assert_eq!(
-            written(&Answer::page(&Page::NOT_FOUND, "A & B"), "A & B", false),
+            written(&Answer::page(&Page::NOT_FOUND, b"A & B"), "A & B", false),
             "HTTP/1.1 404 Not Found\r\nServer: A & B\r\nDate: Mon, 23 Nov 2026 04:18:02 GMT\r\n\
              Cache-Control: no-cache, no-store\r\nContent-type: text/html\r\nContent-Length: 241\r\n\r\n\
              <!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\r\n<html><head>\r\n\
@@ -253,7 +257,7 @@ mod tests {
              Cache-Control: no-cache, no-store\r\nContent-type: text/plain\r\nX: a  Set-Cookie: b\r\n\
              Content-Length: 3\r\n\r\n"
         );
-        let redirect = Answer::redirect("/new").cacheable();
+        let redirect = Answer::redirect(b"/new").cacheable();
         assert_eq!(
             written(&redirect, "pbx", false),
             "HTTP/1.1 302 Moved Temporarily\r\nServer: pbx\r\nDate: Mon, 23 Nov 2026 04:18:02 GMT\r\n\

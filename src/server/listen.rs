@@ -15,6 +15,7 @@ use crate::net::listener::{BindError, resolve};
 use crate::net::tls::{self, TlsError};
 use crate::net::{Listener, Stream, Waker};
 
+use super::http::Web;
 use super::{ami, spawn};
 
 /// What is served at an address.
@@ -22,6 +23,8 @@ use super::{ami, spawn};
 pub(super) enum Kind {
     Ami,
     AmiTls,
+    Http,
+    Https,
 }
 
 impl Kind {
@@ -29,13 +32,16 @@ impl Kind {
         match self {
             Kind::Ami => "AMI",
             Kind::AmiTls => "AMI over TLS",
+            Kind::Http => "HTTP",
+            Kind::Https => "HTTPS",
         }
     }
 
     /// Serves a connection until it ends.
-    fn serve(self, core: &Arc<Core>, stream: Stream) {
+    fn serve(self, core: &Core, web: &Web, stream: Stream) {
         match self {
             Kind::Ami | Kind::AmiTls => ami::serve(core, stream),
+            Kind::Http | Kind::Https => web.serve(core, stream),
         }
     }
 }
@@ -110,7 +116,7 @@ impl Listeners {
 
     /// Serves what was bound, gives those that go on their new certificates, and ends those that are wanted no more. Their
     /// connections stay.
-    pub(super) fn serve(&mut self, core: &Arc<Core>, bound: Bound) -> io::Result<()> {
+    pub(super) fn serve(&mut self, core: &Arc<Core>, web: &Arc<Web>, bound: Bound) -> io::Result<()> {
         let is = |running: &Running, wanted: &Wanted| {
             (running.kind, running.address) == (wanted.kind, wanted.address)
         };
@@ -122,10 +128,10 @@ impl Listeners {
                 *running.tls.lock().unwrap_or_else(PoisonError::into_inner) = wanted.tls;
             } else if let Some(socket) = wanted.socket {
                 let (kind, address, stopper) = (wanted.kind, socket.address(), socket.stopper());
-                let (core, tls) = (Arc::clone(core), Arc::new(Mutex::new(wanted.tls)));
-                let current = Arc::clone(&tls);
+                let tls = Arc::new(Mutex::new(wanted.tls));
+                let (core, web, current) = (Arc::clone(core), Arc::clone(web), Arc::clone(&tls));
                 let thread =
-                    spawn("listener", LISTENER_STACK, move || accept(kind, &socket, &core, &current))?;
+                    spawn("listener", LISTENER_STACK, move || accept(kind, &socket, &core, &web, &current))?;
                 self.0.push(Running { kind, address, tls, stopper, thread });
             }
         }
@@ -150,12 +156,18 @@ impl Listeners {
     }
 }
 
-fn accept(kind: Kind, socket: &Listener, core: &Arc<Core>, tls: &Mutex<Option<Arc<ServerConfig>>>) {
+fn accept(
+    kind: Kind,
+    socket: &Listener,
+    core: &Arc<Core>,
+    web: &Arc<Web>,
+    tls: &Mutex<Option<Arc<ServerConfig>>>,
+) {
     while let Some(connection) = socket.accept() {
-        let core = Arc::clone(core);
+        let (core, web) = (Arc::clone(core), Arc::clone(web));
         let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let serve = move || match stream(connection, tls) {
-            Ok(stream) => kind.serve(&core, stream),
+            Ok(stream) => kind.serve(&core, &web, stream),
             Err(error) => log::debug!("connection closed: {error}"),
         };
         if let Err(error) = spawn("connection", CONNECTION_STACK, serve) {
@@ -183,6 +195,13 @@ fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
         if manager.tls.enabled {
             with_tls(&mut all, Kind::AmiTls, &manager.tls, config)?;
         }
+    }
+    let http = &config.http;
+    if http.enabled {
+        plain(&mut all, Kind::Http, &http.bindaddr, http.port)?;
+    }
+    if http.tls.enabled {
+        with_tls(&mut all, Kind::Https, &http.tls, config)?;
     }
     Ok(all)
 }

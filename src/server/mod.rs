@@ -3,6 +3,7 @@
 mod ami;
 mod clock;
 mod dispatch;
+mod http;
 mod listen;
 
 use std::fmt;
@@ -17,13 +18,16 @@ use crate::actions::Core;
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::{self, Config, Level};
+use crate::session::Session;
 use crate::switch::embedded::{Embedded, Identity};
+use http::Web;
 use listen::{ListenError, Listeners};
 
 /// A server that is up.
 pub struct Daemon {
     shared: Arc<Shared>,
     dispatcher: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
     stop: Arc<AtomicBool>,
 }
 
@@ -31,6 +35,7 @@ pub struct Daemon {
 struct Shared {
     dir: PathBuf,
     core: Arc<Core>,
+    web: Arc<Web>,
     /// Guards the listeners, and that one reload comes behind the other.
     listeners: Mutex<Listeners>,
 }
@@ -87,9 +92,14 @@ impl Daemon {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
             spawn("events", DISPATCHER_STACK, move || dispatch::run(&core, &stop))?
         };
-        listeners.serve(&core, bound)?;
-        let shared = Arc::new(Shared { dir: dir.to_owned(), core, listeners: Mutex::new(listeners) });
-        Ok(Daemon { shared, dispatcher, stop })
+        let web = Arc::new(Web::new());
+        let sweeper = {
+            let (core, web) = (Arc::clone(&core), Arc::clone(&web));
+            spawn("sweeper", SWEEPER_STACK, move || web.sweep(&core))?
+        };
+        listeners.serve(&core, &web, bound)?;
+        let shared = Arc::new(Shared { dir: dir.to_owned(), core, web, listeners: Mutex::new(listeners) });
+        Ok(Daemon { shared, dispatcher, sweeper, stop })
     }
 
     /// What is listened at, for the log.
@@ -118,12 +128,14 @@ impl Daemon {
         for session in core.sessions.all().iter() {
             session.end();
         }
+        self.shared.web.stop(core);
         while !core.sessions.is_empty() && Instant::now() < until {
             thread::sleep(Duration::from_millis(5));
         }
         self.stop.store(true, Ordering::Relaxed);
         core.bus.nudge();
         join(self.dispatcher, until);
+        join(self.sweeper, until);
     }
 }
 
@@ -133,15 +145,16 @@ impl Shared {
         let config = load(&self.dir).ok_or(StartError::Config)?;
         let bound = listeners.bind(&config)?;
         self.core.set_config(Arc::new(config), clock::now());
-        listeners.serve(&self.core, bound)?;
+        listeners.serve(&self.core, &self.web, bound)?;
         let config = self.core.config();
-        for session in self.core.sessions.all().iter() {
-            let gone = session.login().is_some_and(|login| config.manager.user(&login.user.name).is_none());
-            if gone {
-                log::info!("session from {} ends: its user is gone", session.peer);
-                session.end();
-            }
+        let is_gone = |session: &Session| {
+            session.login().is_some_and(|login| config.manager.user(&login.user.name).is_none())
+        };
+        for session in self.core.sessions.all().iter().filter(|session| is_gone(session)) {
+            log::info!("session from {} ends: its user is gone", session.peer);
+            session.end();
         }
+        self.web.end_where(&self.core, is_gone);
         log::info!("configuration read again: {}", listeners.describe().join(", "));
         Ok(())
     }
@@ -190,3 +203,4 @@ const FAREWELL: Duration = Duration::from_millis(50);
 
 /// See `listen.rs` on stacks.
 const DISPATCHER_STACK: usize = 256 * 1024;
+const SWEEPER_STACK: usize = 64 * 1024;

@@ -1,0 +1,130 @@
+//! What arrives on a connection: heads and bodies, within their sizes and their time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::http::body::{Decoder, Framing};
+use crate::http::{HeadScan, Page};
+use crate::net::Stream;
+
+/// The reading side of a connection.
+pub(super) struct Input<'a> {
+    stream: &'a Stream,
+    /// What has arrived and is not used yet: `buffer[start..end]`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// What came of waiting for a request.
+pub(super) enum Head {
+    /// Its head is there, so many bytes long.
+    Whole(usize),
+    /// It is none, or came too slowly.
+    Refused(Page),
+    /// The client has gone, or had nothing to ask in time.
+    Gone,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(stream: &'a Stream) -> Input<'a> {
+        Input { stream, buffer: vec![0; SMALL], start: 0, end: 0 }
+    }
+
+    /// Waits for a whole head: until `idle_until` for its first byte, and then as long as bytes keep coming, but not for ever.
+    pub(super) fn head(&mut self, idle_until: Instant, inactivity: Duration) -> io::Result<Head> {
+        let mut scan = HeadScan::default();
+        let mut begun = None;
+        loop {
+            match scan.advance(self.bytes()) {
+                Ok(Some(length)) => return Ok(Head::Whole(length)),
+                Ok(None) => {}
+                Err(page) => return Ok(Head::Refused(page)),
+            }
+            let now = Instant::now();
+            let until = match self.bytes() {
+                [] => idle_until,
+                _ => (*begun.get_or_insert(now) + HEAD_WITHIN).min(now + inactivity),
+            };
+            match self.fill(until) {
+                Ok(0) => return Ok(Head::Gone),
+                Ok(_) => {}
+                Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(error),
+                Err(_) if self.bytes().is_empty() => return Ok(Head::Gone),
+                Err(_) => return Ok(Head::Refused(Page::TIMEOUT)),
+            }
+        }
+    }
+
+    /// Moves bytes that have arrived out of here.
+    pub(super) fn take(&mut self, length: usize, into: &mut Vec<u8>) {
+        into.clear();
+        into.extend_from_slice(&self.bytes()[..length]);
+        self.start += length;
+    }
+
+    /// Reads a body to its end and hands out its content. One that is broken, too long, or does not come in time gives the
+    /// page that says so; what follows on the connection then belongs to nothing.
+    pub(super) fn body(
+        &mut self,
+        framing: Framing,
+        limit: u64,
+        inactivity: Duration,
+        mut take: impl FnMut(&[u8]) -> Result<(), Page>,
+    ) -> Result<(), Page> {
+        let mut decoder = Decoder::new(framing, limit)?;
+        let last = Instant::now() + body_within(limit);
+        loop {
+            while !decoder.is_done() && self.start < self.end {
+                let step = decoder.decode(&self.buffer[self.start..self.end])?;
+                self.start += step.used;
+                take(step.content)?;
+            }
+            if decoder.is_done() {
+                return Ok(());
+            }
+            match self.fill(last.min(Instant::now() + inactivity)) {
+                Ok(1..) => {}
+                _ => return Err(Page::BODY),
+            }
+        }
+    }
+
+    /// Gives back the memory that an unusually large request took, once it is through.
+    pub(super) fn settle(&mut self) {
+        if self.start == self.end && self.buffer.len() > SMALL {
+            self.buffer.truncate(SMALL);
+            self.buffer.shrink_to_fit();
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    fn fill(&mut self, until: Instant) -> io::Result<usize> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.end == self.buffer.len() {
+            // Heads end before this gets out of hand, and bodies are used up as they come.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let read = self.stream.read(&mut self.buffer[self.end..], Some(until))?;
+        self.end += read;
+        Ok(read)
+    }
+}
+
+/// How long a body may take in all: at the least speed that a modem has, and some.
+fn body_within(limit: u64) -> Duration {
+    Duration::from_secs(30 + limit / SLOWEST)
+}
+
+/// The buffer of a connection that does nothing unusual.
+const SMALL: usize = 2048;
+
+/// How long a head may take from its first byte to its last, however steadily it drips.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Bytes a second below which an upload is given up.
+const SLOWEST: u64 = 2048;

@@ -1,0 +1,336 @@
+//! HTTP: the life of a connection, on its own thread.
+//!
+//! It reads requests one after another, finds what each is for, and writes one answer for each. What pages do is in the
+//! files beside this one.
+
+mod doors;
+mod input;
+mod pages;
+mod routes;
+mod statics;
+mod uploads;
+mod visitors;
+
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::actions::Core;
+use crate::config::Config;
+use crate::date::Date;
+use crate::http::body::{MAX_DISCARD, MAX_FORM};
+use crate::http::digest::Nonces;
+use crate::http::response::Frame;
+use crate::http::{Answer, Encoding, Method, Page, Request, form, html};
+use crate::net::Stream;
+use crate::session::{ANSWER_STALL, Session};
+
+use super::{clock, random};
+use doors::Doors;
+use input::{Head, Input};
+use pages::{Client, Parameters};
+use routes::Route;
+use statics::Content;
+use visitors::Visitors;
+
+/// What all HTTP connections share.
+pub(crate) struct Web {
+    doors: Doors,
+    visitors: Visitors,
+    /// Guards which nonces have been used. Held for a look-up.
+    nonces: Mutex<Nonces>,
+    /// What the times of nonces count from.
+    started: Instant,
+}
+
+impl Web {
+    /// Nobody there as yet.
+    pub(crate) fn new() -> Web {
+        let mut key = [0; 32];
+        key.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random().to_ne_bytes()));
+        Web {
+            doors: Doors::default(),
+            visitors: Visitors::default(),
+            nonces: Mutex::new(Nonces::new(&key)),
+            started: Instant::now(),
+        }
+    }
+
+    /// Ends sessions as their time comes, until [`Web::stop`].
+    pub(crate) fn sweep(&self, core: &Core) {
+        self.visitors.sweep(core);
+    }
+
+    /// Ends the sessions that fit.
+    pub(crate) fn end_where(&self, core: &Core, fits: impl Fn(&Session) -> bool) {
+        self.visitors.end_where(core, fits);
+    }
+
+    /// Ends every session, and the sweeper.
+    pub(crate) fn stop(&self, core: &Core) {
+        self.visitors.stop(core);
+    }
+
+    /// Serves a connection until it ends, unless there are too many: then it is closed without a word.
+    /// (http/session-limit.)
+    pub(crate) fn serve(&self, core: &Core, stream: Stream) {
+        let peer = stream.peer();
+        let Some(_place) = self.doors.enter(peer.ip(), core.config().http.sessionlimit) else {
+            core.metrics.refused.count();
+            log::warn!("HTTP connection from {peer} closed: sessionlimit is reached");
+            return;
+        };
+        if let Err(error) = stream.handshake(Instant::now() + FIRST_REQUEST) {
+            return log::debug!("{peer}: {error}");
+        }
+        let mut connection = Connection::new(core, self, &stream);
+        if let Err(error) = connection.run() {
+            log::debug!("{peer}: {error}");
+        }
+    }
+}
+
+/// A connection and its buffers.
+struct Connection<'a> {
+    core: &'a Core,
+    web: &'a Web,
+    stream: &'a Stream,
+    input: Input<'a>,
+    out: Vec<u8>,
+    /// The second that `date` is of.
+    second: u64,
+    date: String,
+}
+
+/// What goes back for a request: an answer, and perhaps a file as its body.
+type Response = (Answer, Option<Content>);
+
+impl<'a> Connection<'a> {
+    fn new(core: &'a Core, web: &'a Web, stream: &'a Stream) -> Connection<'a> {
+        let input = Input::new(stream);
+        Connection { core, web, stream, input, out: Vec::new(), second: 0, date: String::new() }
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let (mut head, mut parameters) = (Vec::new(), Parameters::default());
+        let mut idle_until = Instant::now() + FIRST_REQUEST;
+        loop {
+            let waited = self.input.head(idle_until, self.core.config().http.session_inactivity)?;
+            let config = self.core.config();
+            let close = match waited {
+                Head::Gone => return Ok(()),
+                Head::Refused(page) => self.refuse(&config, &page)?,
+                Head::Whole(length) => {
+                    self.input.take(length, &mut head);
+                    match Request::parse(&head) {
+                        Err(page) => self.refuse(&config, &page)?,
+                        Ok(request) => self.serve(&config, &request, &mut parameters)?,
+                    }
+                }
+            };
+            if close {
+                self.stream.finish();
+                return Ok(());
+            }
+            self.settle(&mut head, &mut parameters);
+            idle_until = Instant::now() + config.http.session_keep_alive;
+        }
+    }
+
+    /// Answers a request; whether the connection ends with it.
+    fn serve(
+        &mut self,
+        config: &Config,
+        request: &Request<'_>,
+        parameters: &mut Parameters,
+    ) -> io::Result<bool> {
+        self.core.metrics.http_requests.count();
+        let server = server_name(config);
+        let (mut answer, content) = self
+            .respond(config, request, parameters)
+            .unwrap_or_else(|page| (Answer::page(&page, server), None));
+        answer.close |= request.close || config.http.session_keep_alive.is_zero();
+        let head_only = request.method == Method::Head;
+        self.tell_time();
+        let frame = Frame { server, date: &self.date, head_only };
+        match &content {
+            None => answer.write(&frame, &mut self.out),
+            Some(content) => answer.write_head(&frame, content.length, &mut self.out),
+        }
+        self.flush()?;
+        if let Some(content) = content.filter(|_| !head_only) {
+            content.send(self.stream)?;
+        }
+        Ok(answer.close)
+    }
+
+    /// Decides what a request is for. An error is answered with its page.
+    fn respond(
+        &mut self,
+        config: &Config,
+        request: &Request<'_>,
+        parameters: &mut Parameters,
+    ) -> Result<Response, Page> {
+        let http = &config.http;
+        if routes::is_restricted(http, request.path, self.stream.peer().ip()) {
+            return Err(Page::RESTRICTED);
+        }
+        let route = routes::find(config, request.path);
+        let only = |methods: &[Method]| match methods.contains(&request.method) {
+            true => Ok(()),
+            false => Err(Page::METHOD),
+        };
+        match route {
+            Route::Ami { encoding, digest } if request.method != Method::Other => {
+                self.ami(config, request, encoding, digest, parameters)
+            }
+            Route::Upload(folder) if request.method == Method::Post => {
+                self.upload(config, request, folder).map(|answer| (answer, None))
+            }
+            Route::Redirect(to) => self.without_body(config, request, || Ok((Answer::redirect(to), None))),
+            Route::NotFound => self.without_body(config, request, || Err(Page::NOT_FOUND)),
+            Route::Ami { .. } | Route::Upload(_) => self.without_body(config, request, || Err(Page::METHOD)),
+            Route::Status => self.without_body(config, request, || {
+                only(&[Method::Get, Method::Head])?;
+                Ok((status(config), None))
+            }),
+            Route::Static(path) => {
+                let client = self.client(config, request);
+                self.without_body(config, request, || {
+                    only(&[Method::Get, Method::Head])?;
+                    statics::answer(config, path, request.if_none_match, || client.is_logged_in())
+                })
+            }
+        }
+    }
+
+    /// Drops the body before it answers; where the body does not end as it should, so does the connection.
+    /// (http/body-discarded-too-short.)
+    fn without_body(
+        &mut self,
+        config: &Config,
+        request: &Request<'_>,
+        respond: impl FnOnce() -> Result<Response, Page>,
+    ) -> Result<Response, Page> {
+        let dropped =
+            self.input.body(request.framing, MAX_DISCARD, config.http.session_inactivity, |_| Ok(()));
+        let server = server_name(config);
+        let (mut answer, content) = respond().unwrap_or_else(|page| (Answer::page(&page, server), None));
+        answer.close |= dropped.is_err();
+        Ok((answer, content))
+    }
+
+    /// An AMI page: parameters come from the query, but from the body alone in a POST. (http/post-query-ignored.)
+    fn ami(
+        &mut self,
+        config: &Config,
+        request: &Request<'_>,
+        encoding: Encoding,
+        digest: bool,
+        parameters: &mut Parameters,
+    ) -> Result<Response, Page> {
+        parameters.clear();
+        let inactivity = config.http.session_inactivity;
+        if request.method == Method::Post && form::is_form(request.content_type) {
+            let mut body = Vec::new();
+            self.input.body(request.framing, MAX_FORM, inactivity, |content| {
+                body.extend_from_slice(content);
+                Ok(())
+            })?;
+            parameters.read(&body)?;
+            return Ok((self.client(config, request).ami(encoding, digest, parameters)?, None));
+        }
+        if request.method != Method::Post {
+            parameters.read(request.query)?;
+        }
+        let client = self.client(config, request);
+        self.without_body(config, request, || Ok((client.ami(encoding, digest, parameters)?, None)))
+    }
+
+    fn upload(
+        &mut self,
+        config: &Config,
+        request: &Request<'_>,
+        folder: &std::path::Path,
+    ) -> Result<Answer, Page> {
+        self.client(config, request).check_upload()?;
+        let mut upload = uploads::Upload::new(folder, request.content_type, random())?;
+        let inactivity = config.http.session_inactivity;
+        self.input.body(request.framing, uploads::MAX_UPLOAD, inactivity, |content| upload.take(content))?;
+        upload.answer()
+    }
+
+    fn client<'r>(&self, config: &'r Config, request: &'r Request<'r>) -> Client<'r>
+    where
+        'a: 'r,
+    {
+        Client { core: self.core, web: self.web, stream: self.stream, config, request }
+    }
+
+    /// Answers what is no request; the connection ends with it.
+    fn refuse(&mut self, config: &Config, page: &Page) -> io::Result<bool> {
+        self.tell_time();
+        let server = server_name(config);
+        let frame = Frame { server, date: &self.date, head_only: false };
+        Answer::page(page, server).write(&frame, &mut self.out);
+        self.flush()?;
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.stream.write_all(&self.out, ANSWER_STALL);
+        self.out.clear();
+        written
+    }
+
+    /// The `Date` header changes once a second.
+    fn tell_time(&mut self) {
+        let now = clock::now();
+        if now / 1_000_000 != self.second {
+            self.second = now / 1_000_000;
+            self.date = Date::from_micros(now).http().to_string();
+        }
+    }
+
+    /// Gives back the memory that an unusually large request took.
+    fn settle(&mut self, head: &mut Vec<u8>, parameters: &mut Parameters) {
+        self.input.settle();
+        head.clear();
+        head.shrink_to(KEEP);
+        self.out.shrink_to(KEEP);
+        parameters.clear();
+    }
+}
+
+fn server_name(config: &Config) -> &[u8] {
+    config.http.servername.as_deref().unwrap_or(SERVER.as_bytes())
+}
+
+/// (http/https-status-page.)
+fn status(config: &Config) -> Answer {
+    let http = &config.http;
+    let mut rows = vec![("Server", server_name(config).to_vec()), ("Prefix", http.prefix.clone())];
+    let address = |host: &str, port: u16| match host.contains(':') {
+        true => format!("[{host}]:{port}").into_bytes(),
+        false => format!("{host}:{port}").into_bytes(),
+    };
+    if http.enabled {
+        rows.push(("Bind Address", address(&http.bindaddr, http.port)));
+    }
+    if http.tls.enabled {
+        rows.push(("TLS Bind Address", address(&http.tls.bindaddr, http.tls.port)));
+    }
+    let mut answer = Answer::ok();
+    answer.header("Content-type", "text/html");
+    html::status(&rows, &mut answer.body);
+    answer
+}
+
+/// How the server names itself where `servername` does not say.
+const SERVER: &str = concat!("amibox/", env!("CARGO_PKG_VERSION"));
+
+/// How long a new connection may take for its first request, whatever is configured. (NOTES.md.)
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// What a buffer of an idle connection may keep.
+const KEEP: usize = 1024;

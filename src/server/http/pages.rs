@@ -1,0 +1,287 @@
+//! The AMI pages: who asks, which session that is, and what the action's answer looks like.
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use crate::actions::{self, Core};
+use crate::ami::decode::MAX_LINES;
+use crate::ami::reply::Then;
+use crate::ami::{Classes, Message};
+use crate::auth::Failure;
+use crate::config::Config;
+use crate::config::manager::User;
+use crate::http::cookie::SessionId;
+use crate::http::digest::{self, Credentials};
+use crate::http::{Answer, Encoding, Page, Request, form, html, mxml};
+use crate::net::wake::wait;
+use crate::net::{Stream, Waker};
+use crate::session::{Session, Transport};
+
+use super::Web;
+use super::visitors::{Key, Visit};
+use crate::server::{clock, random};
+
+/// Who sent a request.
+#[derive(Clone, Copy)]
+pub(super) struct Client<'r> {
+    pub(super) core: &'r Core,
+    pub(super) web: &'r Web,
+    pub(super) stream: &'r Stream,
+    pub(super) config: &'r Config,
+    pub(super) request: &'r Request<'r>,
+}
+
+/// A request's parameters as a message, and the bytes of its answer. Made to be used again.
+#[derive(Default)]
+pub(super) struct Parameters {
+    message: Message,
+    wire: Vec<u8>,
+}
+
+impl Parameters {
+    pub(super) fn clear(&mut self) {
+        self.message.clear();
+        self.wire.clear();
+        self.wire.shrink_to(KEEP);
+    }
+
+    /// Takes the parameters of a query or a form. There may be as many as a packet may have lines.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<(), Page> {
+        for (name, value) in form::parameters(text) {
+            if self.message.len() >= MAX_LINES {
+                return Err(Page::PARAMETERS);
+            }
+            self.message.push(&name, &value);
+        }
+        Ok(())
+    }
+}
+
+impl<'r> Client<'r> {
+    /// An AMI page.
+    pub(super) fn ami(
+        &self,
+        encoding: Encoding,
+        digest: bool,
+        parameters: &mut Parameters,
+    ) -> Result<Answer, Page> {
+        // Browsers do what any page tells them: one of another site may show ours, but not act here.
+        if self.request.is_cross_site() && !parameters.message.is_empty() {
+            return Err(Page::CROSS_SITE);
+        }
+        if digest { self.by_digest(encoding, parameters) } else { self.by_cookie(encoding, parameters) }
+    }
+
+    /// Whether the request's cookie is that of a session that is logged in.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.known().is_some_and(|visit| visit.session.may().is_some())
+    }
+
+    /// Whether it may upload: with the cookie of a session that has the class config, and not for another site.
+    pub(super) fn check_upload(&self) -> Result<(), Page> {
+        if self.request.is_cross_site() {
+            return Err(Page::CROSS_SITE);
+        }
+        let may = self.known().and_then(|visit| visit.session.may());
+        may.is_some_and(|may| may.intersects(Classes::CONFIG)).then_some(()).ok_or(Page::DENIED)
+    }
+
+    fn by_cookie(&self, encoding: Encoding, parameters: &mut Parameters) -> Result<Answer, Page> {
+        let (visit, id) = match self.known().zip(self.cookie()) {
+            Some(known) => known,
+            None => {
+                let id = SessionId::new(u128::from(random()) << 64 | u128::from(random()));
+                (self.begin(Key::Cookie(id)).ok_or(Page::BUSY)?, id)
+            }
+        };
+        self.perform(&visit, parameters);
+        let mut answer = self.encoded(encoding, html::Form::Manager, parameters);
+        let max_age = self.config.manager.httptimeout.as_secs();
+        answer.header("Set-Cookie", id.set_cookie(max_age, self.stream.is_tls()));
+        answer.header("Pragma", "SuppressEvents");
+        Ok(answer)
+    }
+
+    /// Every request proves itself; a nonce that lasts keeps its session, so that WaitEvent has something to wait for.
+    fn by_digest(&self, encoding: Encoding, parameters: &mut Parameters) -> Result<Answer, Page> {
+        let Some(credentials) = Credentials::parse(self.request.authorization) else {
+            return Ok(self.challenge(&self.nonce(), false));
+        };
+        let (method, target) = (self.request.method_name, self.request.target);
+        let user = self.config.manager.user(&credentials.username);
+        let secret = user.and_then(|user| user.secret.clear()).unwrap_or_default();
+        // Whether there is such a user shows neither in the answer nor in its time.
+        let proved = credentials.prove(method, target, secret) && !secret.is_empty();
+        let Some(user) = user.filter(|_| proved) else {
+            let failure = match user {
+                Some(user) if user.secret.clear().is_none() => Failure::NeedsClear,
+                _ if secret.is_empty() => Failure::UnknownUser,
+                _ => Failure::Secret,
+            };
+            self.fail(&credentials.username, &failure);
+            return Ok(self.challenge(&self.nonce(), false));
+        };
+        if !user.acl.permits(self.stream.peer().ip()) {
+            self.fail(&credentials.username, &Failure::Address);
+            return Err(Page::DENIED);
+        }
+        let key = |nonce: &[u8]| Key::Nonce(String::from_utf8_lossy(nonce).into_owned());
+        let mut nonces = self.web.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent = nonces.spend(&credentials.nonce, credentials.count(), self.elapsed(), random());
+        drop(nonces);
+        if let Err(next) = spent {
+            self.web.visitors.rename(key(&credentials.nonce), Key::Nonce(next.clone()));
+            return Ok(self.challenge(&next, true));
+        }
+        match self.proved(key(&credentials.nonce), user)? {
+            Ok(visit) => self.perform(&visit, parameters),
+            Err(failure) => {
+                self.fail(&credentials.username, &failure);
+                parameters
+                    .wire
+                    .extend_from_slice(b"Response: Error\r\nMessage: Login Already In Use\r\n\r\n");
+            }
+        }
+        Ok(self.encoded(encoding, html::Form::Amanager, parameters))
+    }
+
+    /// The session of a nonce, of which the user is known.
+    fn proved(&self, key: Key, user: &Arc<User>) -> Result<Result<Visit<'r>, Failure>, Page> {
+        let visitors = &self.web.visitors;
+        let is_own = |session: &Session| session.is_user(&user.name);
+        if let Some(visit) = visitors.enter(self.core, key.clone(), is_own) {
+            return Ok(Ok(visit));
+        }
+        // One who may have only one session does not lock himself out with each new nonce.
+        if !user.allowmultiplelogin
+            && let Some(other) = visitors.nonce_of(is_own)
+            && let Some(visit) = visitors.enter(self.core, other, is_own)
+        {
+            return Ok(Ok(visit));
+        }
+        let visit = self.begin(key).ok_or(Page::BUSY)?;
+        match self.core.enter(&visit.session, user, clock::now()) {
+            Ok(()) => Ok(Ok(visit)),
+            Err(failure) => {
+                visit.end();
+                Ok(Err(failure))
+            }
+        }
+    }
+
+    /// Runs the action of the message and leaves its answer in `wire`. Holding it back, and waiting for events, happen here.
+    fn perform(&self, visit: &Visit<'_>, parameters: &mut Parameters) {
+        let Parameters { message, wire } = parameters;
+        let (core, session) = (self.core, &visit.session);
+        match core.run(session, message, clock::now(), wire) {
+            Then::Continue => session.take_own(wire),
+            Then::Close => visit.end(),
+            Then::CloseAfter(delay) => {
+                visit.end();
+                thread::sleep(delay);
+            }
+            Then::Wait(timeout) => {
+                self.wait(visit, timeout);
+                finish_wait(core, session, message, wire);
+            }
+        }
+        core.bus.ease();
+    }
+
+    /// WaitEvent: sleeps until there is an event, seen or not, the session ends, the client is gone, or the time is over.
+    /// (http/waitevent-*.)
+    fn wait(&self, visit: &Visit<'_>, timeout: Option<Duration>) {
+        let (bus, session) = (&self.core.bus, &visit.session);
+        // Sockets with an answer on its way must not outlive the cookie that it is to carry.
+        let longest = self.config.manager.httptimeout.saturating_sub(WAIT_MARGIN).max(WAIT_LEAST);
+        let until = Instant::now() + timeout.unwrap_or(longest).min(longest);
+        let Ok(waker) = Waker::new() else { return };
+        let waker = Arc::new(waker);
+        visit.wait_with(&waker);
+        let seen = bus.head();
+        if !session.has_news(bus) && visit.is_there() && bus.wait(seen, &waker) {
+            let watched = [(self.stream.as_fd(), PollFlags::RDHUP), (waker.as_fd(), PollFlags::IN)];
+            if let Err(error) = wait(&watched, Some(until)) {
+                log::error!("WaitEvent: poll: {error}");
+            }
+            bus.forget(&waker);
+        }
+        visit.waited(&waker);
+    }
+
+    /// Turns what the action wrote into the body that was asked for.
+    fn encoded(&self, encoding: Encoding, form: html::Form, parameters: &Parameters) -> Answer {
+        let message = &parameters.message;
+        let names = mxml::Names { dest: message.value("ajaxdest"), object: message.value("ajaxobjtype") };
+        let mut answer = Answer::ok();
+        encoding.encode(&parameters.wire, names, form, &mut answer.body);
+        answer.header("Content-type", encoding.content_type());
+        answer
+    }
+
+    fn challenge(&self, nonce: &str, stale: bool) -> Answer {
+        let mut answer = Answer::page(&Page::UNAUTHORIZED, super::server_name(self.config));
+        for challenge in digest::challenges(nonce, stale, self.request.user_agent) {
+            answer.header("WWW-authenticate", challenge);
+        }
+        answer
+    }
+
+    /// A fresh nonce.
+    fn nonce(&self) -> String {
+        let nonces = self.web.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.issue(self.elapsed(), random())
+    }
+
+    /// Tells of a proof that failed, and holds the answer back.
+    fn fail(&self, name: &[u8], failure: &Failure) {
+        let session = self.session(0);
+        thread::sleep(self.core.tell_failure(&session, name, failure, clock::now()));
+    }
+
+    fn cookie(&self) -> Option<SessionId> {
+        SessionId::from_header(self.request.cookie)
+    }
+
+    /// The session of the request's cookie. One that has logged in serves only where its user may come from.
+    fn known(&self) -> Option<Visit<'r>> {
+        let peer = self.stream.peer().ip();
+        let fits = |session: &Session| session.login().is_none_or(|login| login.user.acl.permits(peer));
+        self.web.visitors.enter(self.core, Key::Cookie(self.cookie()?), fits)
+    }
+
+    fn begin(&self, key: Key) -> Option<Visit<'r>> {
+        self.web.visitors.begin(self.core, key, |id| self.session(id))
+    }
+
+    fn session(&self, id: u64) -> Session {
+        let transport = if self.stream.is_tls() { Transport::Https } else { Transport::Http };
+        Session::new(id, transport, self.stream.peer(), self.stream.local(), clock::now(), None)
+    }
+
+    /// Microseconds on the clock of the nonces. It is never 0: what is forgotten is older than all.
+    fn elapsed(&self) -> u64 {
+        self.web.started.elapsed().as_micros() as u64 + 1
+    }
+}
+
+/// The answer to WaitEvent. What the log has let go meanwhile is lost to a client that comes so late.
+fn finish_wait(core: &Core, session: &Session, message: &Message, wire: &mut Vec<u8>) {
+    let start = wire.len();
+    while let Err(overrun) = actions::finish_wait(core, session, message, wire) {
+        wire.truncate(start);
+        core.metrics.http_events_lost.add(session.skip_to(overrun.oldest));
+    }
+}
+
+/// How much earlier than its session the longest WaitEvent ends, and how long it may take in any case.
+/// (http/waitevent-timeout-limit.)
+const WAIT_MARGIN: Duration = Duration::from_secs(10);
+const WAIT_LEAST: Duration = Duration::from_secs(1);
+
+/// What the buffer for answers of an idle connection may keep.
+const KEEP: usize = 1024;

@@ -1,0 +1,262 @@
+//! Sessions over HTTP: which cookie or nonce stands for which of them, and when they end.
+//!
+//! Such a session has no connection. It lives for a while after each request, and the sweeper ends it then.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::actions::Core;
+use crate::http::cookie::SessionId;
+use crate::net::Waker;
+use crate::session::Session;
+
+/// What a client shows to be known again.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// The cookie that it was given.
+    Cookie(SessionId),
+    /// The nonce with which it proves itself, for it gets no cookie then.
+    Nonce(String),
+}
+
+/// All sessions over HTTP.
+#[derive(Default)]
+pub(super) struct Visitors {
+    /// Guards who is there. Held for a look-up or a change; the session table's lock is never taken within.
+    table: Mutex<Table>,
+    /// Told when the sweeper has something to do.
+    sweep: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    all: HashMap<Key, Entry>,
+    stopped: bool,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    /// Requests that are being answered for it.
+    uses: usize,
+    /// When the last of them was over.
+    idle_since: Instant,
+    /// What wakes the WaitEvent that is going on for it.
+    waiting: Option<Arc<Waker>>,
+}
+
+/// A session for the time of one request. It cannot end of age meanwhile.
+pub(super) struct Visit<'a> {
+    pub(super) session: Arc<Session>,
+    core: &'a Core,
+    visitors: &'a Visitors,
+    key: Key,
+}
+
+impl Visitors {
+    /// The session of that key, if there is one that fits.
+    pub(super) fn enter<'a>(
+        &'a self,
+        core: &'a Core,
+        key: Key,
+        fits: impl FnOnce(&Session) -> bool,
+    ) -> Option<Visit<'a>> {
+        let mut table = self.lock();
+        let entry = table.all.get_mut(&key)?;
+        if !fits(&entry.session) || entry.is_over(core, Instant::now()) {
+            return None;
+        }
+        entry.uses += 1;
+        let session = Arc::clone(&entry.session);
+        Some(Visit { session, core, visitors: self, key })
+    }
+
+    /// A new session under that key. `None` when there are as many as there may be, all of them logged in or in use.
+    pub(super) fn begin<'a>(
+        &'a self,
+        core: &'a Core,
+        key: Key,
+        make: impl FnOnce(u64) -> Session,
+    ) -> Option<Visit<'a>> {
+        let mut dropped = Vec::new();
+        if self.lock().all.len() >= MAX_VISITORS {
+            dropped = self.lock().make_room(core);
+        }
+        dropped.iter().for_each(|session: &Arc<Session>| core.sessions.remove(session));
+        if self.lock().all.len() >= MAX_VISITORS {
+            return None;
+        }
+        let session = core.sessions.add(make);
+        let entry =
+            Entry { session: Arc::clone(&session), uses: 1, idle_since: Instant::now(), waiting: None };
+        let mut table = self.lock();
+        let old = table.all.insert(key.clone(), entry);
+        if table.all.len() == 1 {
+            self.sweep.notify_one();
+        }
+        drop(table);
+        if let Some(old) = old {
+            // Two first requests with one nonce: the later session stays.
+            core.sessions.remove(&old.session);
+        }
+        Some(Visit { session, core, visitors: self, key })
+    }
+
+    /// Lets a session go on under another key, if there is one.
+    pub(super) fn rename(&self, from: Key, to: Key) {
+        let mut table = self.lock();
+        if !table.all.contains_key(&to)
+            && let Some(entry) = table.all.remove(&from)
+        {
+            table.all.insert(to, entry);
+        }
+    }
+
+    /// The key of a session that proves itself by nonces and fits, for users who may have only one.
+    pub(super) fn nonce_of(&self, fits: impl Fn(&Session) -> bool) -> Option<Key> {
+        let table = self.lock();
+        let mut all = table.all.iter();
+        let found = all.find(|(key, entry)| matches!(key, Key::Nonce(_)) && fits(&entry.session));
+        found.map(|(key, _)| key.clone())
+    }
+
+    /// Ends the sessions that fit, at once.
+    pub(super) fn end_where(&self, core: &Core, fits: impl Fn(&Session) -> bool) {
+        let ended: Vec<Entry> = {
+            let mut table = self.lock();
+            table.all.extract_if(|_, entry| fits(&entry.session)).map(|(_, entry)| entry).collect()
+        };
+        ended.iter().for_each(|entry| entry.end(core));
+    }
+
+    /// Ends sessions as their time comes, until [`Visitors::stop`].
+    pub(super) fn sweep(&self, core: &Core) {
+        let mut table = self.lock();
+        while !table.stopped {
+            let now = Instant::now();
+            let over: Vec<Entry> =
+                table.all.extract_if(|_, entry| entry.is_over(core, now)).map(|(_, entry)| entry).collect();
+            let empty = table.all.is_empty();
+            drop(table);
+            over.iter().for_each(|entry| entry.end(core));
+            table = self.lock();
+            // Nothing ends of age earlier than a stranger, nor has to end on time.
+            table = match empty && table.all.is_empty() && !table.stopped {
+                true => self.sweep.wait(table).unwrap_or_else(PoisonError::into_inner),
+                false => self.sweep.wait_timeout(table, SWEEP).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+
+    /// Ends every session, and the sweeper.
+    pub(super) fn stop(&self, core: &Core) {
+        self.lock().stopped = true;
+        self.sweep.notify_all();
+        self.end_where(core, |_| true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Every change is whole before anything could panic.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Drops what is over, and if that is not enough the older half of those who have not logged in.
+    fn make_room(&mut self, core: &Core) -> Vec<Arc<Session>> {
+        let now = Instant::now();
+        let over = self.all.extract_if(|_, entry| entry.is_over(core, now));
+        let mut dropped: Vec<_> = over.map(|(_, entry)| entry.session).collect();
+        if dropped.is_empty() {
+            let strangers =
+                self.all.values().filter(|entry| entry.uses == 0 && entry.session.may().is_none());
+            let mut ages: Vec<Instant> = strangers.map(|entry| entry.idle_since).collect();
+            ages.sort_unstable();
+            if let Some(&middle) = ages.get(ages.len() / 2) {
+                let old = self.all.extract_if(|_, entry| {
+                    entry.uses == 0 && entry.session.may().is_none() && entry.idle_since <= middle
+                });
+                dropped.extend(old.map(|(_, entry)| entry.session));
+            }
+        }
+        dropped
+    }
+}
+
+impl Entry {
+    fn is_over(&self, core: &Core, now: Instant) -> bool {
+        if self.uses > 0 {
+            return false;
+        }
+        now.saturating_duration_since(self.idle_since) >= lifetime(core, &self.session)
+    }
+
+    fn end(&self, core: &Core) {
+        core.sessions.remove(&self.session);
+        if let Some(waker) = &self.waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// `httptimeout` for who has logged in.
+fn lifetime(core: &Core, session: &Session) -> Duration {
+    if session.may().is_some() { core.config().manager.httptimeout } else { STRANGER }
+}
+
+impl Visit<'_> {
+    /// Ends the session: it has logged off, or failed to log in. A WaitEvent that goes on for it ends too.
+    pub(super) fn end(&self) {
+        let entry = self.visitors.lock().all.remove(&self.key);
+        if let Some(entry) = entry {
+            entry.end(self.core);
+        }
+    }
+
+    /// Whether it has not ended meanwhile.
+    pub(super) fn is_there(&self) -> bool {
+        let table = self.visitors.lock();
+        table.all.get(&self.key).is_some_and(|entry| Arc::ptr_eq(&entry.session, &self.session))
+    }
+
+    /// Names what wakes this session's WaitEvent. One that goes on already ends: the session has one wait at a time.
+    pub(super) fn wait_with(&self, waker: &Arc<Waker>) {
+        let mut table = self.visitors.lock();
+        if let Some(entry) = table.all.get_mut(&self.key)
+            && let Some(other) = entry.waiting.replace(Arc::clone(waker))
+        {
+            other.wake();
+        }
+    }
+
+    /// The wait is over.
+    pub(super) fn waited(&self, waker: &Arc<Waker>) {
+        let mut table = self.visitors.lock();
+        if let Some(entry) = table.all.get_mut(&self.key)
+            && entry.waiting.as_ref().is_some_and(|own| Arc::ptr_eq(own, waker))
+        {
+            entry.waiting = None;
+        }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut table = self.visitors.lock();
+        if let Some(entry) = table.all.get_mut(&self.key)
+            && Arc::ptr_eq(&entry.session, &self.session)
+        {
+            entry.uses = entry.uses.saturating_sub(1);
+            entry.idle_since = Instant::now();
+        }
+    }
+}
+
+/// How long a session lives that has not logged in. (NOTES.md.)
+const STRANGER: Duration = Duration::from_secs(5);
+
+/// How often sessions are swept: how much longer than its time one may live.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How many sessions there may be over HTTP. Anybody can begin one, so the oldest that has not logged in makes room.
+const MAX_VISITORS: usize = 2000;
