@@ -2,7 +2,7 @@
 //!
 //!     cargo test --test transcripts                       every transcript
 //!     cargo test --test transcripts session/              those whose path contains this (after `--`, several)
-//!     cargo test --test transcripts -- --over-tls         AMI over TLS instead of TCP
+//!     cargo test --test transcripts -- --over-tls         only the plays with AMI over TLS
 //!     cargo test --test transcripts -- --bin PATH --jobs 8 --list --quiet
 //!
 //! Each has a server process, a copy of its config folder and ports of its own. What is listed in
@@ -27,7 +27,7 @@ use runner::play::{Pass, Stage, play};
 use support::ServerOptions;
 
 /// Whether a run without arguments also plays [`TLS_AREAS`] over TLS.
-const TLS_BY_DEFAULT: bool = false;
+const TLS_BY_DEFAULT: bool = true;
 /// The areas that say nothing of the transport, so that they must hold over TLS too.
 const TLS_AREAS: [&str; 3] = ["session/", "permission/", "events/"];
 /// What a transcript is called in the list when it is played over TLS.
