@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -52,6 +53,36 @@ fn check_tells_every_complaint_with_its_place() {
         2,
         &["manager.conf:3", "manager.conf:4"],
     );
+}
+
+#[test]
+fn a_secret_may_be_stored_as_its_digest() {
+    let line_of = |secret: &str| {
+        let mut child = Command::new(binary())
+            .arg("passwd")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(format!("{secret}\n").as_bytes()).expect("it reads");
+        drop(input);
+        let output = child.wait_with_output().expect("our own child");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    let line = line_of("swordfish");
+    let digest = line.strip_prefix("secret = ").unwrap_or_else(|| panic!("no line for manager.conf: {line}"));
+    assert!(digest.starts_with("{pbkdf2-sha256}") && !digest.contains("swordfish"), "{digest}");
+    assert_ne!(line, line_of("swordfish"), "each has a salt of its own");
+
+    let manager = MANAGER.replace("secret = world", &line);
+    let server = RunningServer::over(&[("manager.conf", &manager)], &ServerOptions::default());
+    for (secret, accepted) in [("swordfish", true), (digest, false), ("", false)] {
+        let answer = try_log_in(&mut server.connect(Door::Ami), "hello", secret);
+        assert_eq!(answer.contains("Authentication accepted"), accepted, "{secret}: {answer}");
+    }
 }
 
 #[test]

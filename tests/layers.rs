@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["http", "ami", "date"],
 ];
 
-/// What the binary has for itself, in `main.rs` and beside it, belongs to the topmost layer.
+/// The binary's own files, which are `main.rs` and the modules it declares, make the topmost layer.
 const TOP: &str = "main";
 
 /// Modules that turn bytes into values and back, and nothing else.
@@ -131,10 +131,7 @@ impl Source {
         if names.last().is_some_and(|last| last == "mod") {
             names.pop();
         }
-        let module = match names[0].as_str() {
-            "cli" => TOP.to_owned(),
-            name => name.to_owned(),
-        };
+        let module = names[0].clone();
         let code = text.lines().map(without_comment).collect::<Vec<_>>().join("\n");
         Self { path, module, depth: names.len(), code }
     }
@@ -237,7 +234,13 @@ fn sources() -> Vec<Source> {
         let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
         Source::new(path.strip_prefix(root).expect("found below it").to_owned(), &text)
     };
-    let sources: Vec<_> = paths.iter().map(read).collect();
+    let mut sources: Vec<_> = paths.iter().map(read).collect();
+    let main = sources.iter().find(|source| source.module == TOP).expect("there is a main.rs");
+    let declared = |line: &str| Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned());
+    let own: Vec<_> = main.code.lines().filter_map(declared).collect();
+    for source in sources.iter_mut().filter(|source| own.contains(&source.module)) {
+        source.module = TOP.to_owned();
+    }
     for source in sources.iter().filter(|source| source.module != "lib") {
         let known = LAYERS.iter().any(|row| row.contains(&source.module.as_str()));
         assert!(
