@@ -43,11 +43,12 @@ fn serve_ami(mut socket: TcpStream, listeners: &Listeners) -> io::Result<()> {
     let mut login = [0; 1024];
     let read = socket.read(&mut login)?;
     let names = |user: &str| login[..read].windows(user.len()).any(|text| text == user.as_bytes());
-    socket.write_all(ANSWER)?;
     if names(LISTENER) {
+        // Before the answer: whoever has it is told everything.
         listeners.lock().expect("no thread panics").push(socket.try_clone()?);
-        answer_packets(socket, usize::MAX)
-    } else if names(PUBLISHER) {
+    }
+    socket.write_all(ANSWER)?;
+    if names(PUBLISHER) {
         relay(socket, listeners)
     } else if names(CALLER) {
         answer_packets(socket, 1)

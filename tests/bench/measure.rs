@@ -63,7 +63,11 @@ pub(crate) fn by_turns(
     let mut outcome = Outcome::default();
     let (mut floors, mut boxes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..repeats {
-        let below = if floor { Some(measure(Kind::Floor)?) } else { None };
+        let below = if floor {
+            Some(measure(Kind::Floor).map_err(|error| io::Error::other(format!("floor: {error}")))?)
+        } else {
+            None
+        };
         let above = measure(Kind::Amibox)?;
         if let Some(below) = below {
             ratios
