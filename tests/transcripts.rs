@@ -7,7 +7,8 @@
 //!
 //! Each has a server process, a copy of its config folder and ports of its own. What is listed in
 //! `tests/transcripts/waiting.txt` (a path, then why) is played all the same and has to fail: one that passes
-//! is an error until it leaves the list, so the list only shrinks. `AMIBOX_BIN` names another binary,
+//! is an error until it leaves the list, so the list only shrinks. One that fails beside others is played once more
+//! alone, for its pauses are tenths of a second and a busy machine takes longer: the closing lines name it. `AMIBOX_BIN` names another binary,
 //! `AMIBOX_JOBS` how many are played at a time.
 
 mod runner;
@@ -35,6 +36,8 @@ const TLS_PREFIX: &str = "tls:";
 /// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting; with many more,
 /// its pauses of some tenths of a second would no longer be longer than the server takes.
 const JOBS_PER_PROCESSOR: usize = 8;
+/// After so many failures the others are not played once more.
+const MOST_AGAIN: usize = 20;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -80,6 +83,8 @@ struct Counts {
     passed: usize,
     waiting: usize,
     failed: Vec<String>,
+    /// Passed only when played alone.
+    alone: Vec<String>,
     filtered: usize,
 }
 
@@ -89,6 +94,10 @@ impl Counts {
         if !self.failed.is_empty() {
             println!("\nfailures:");
             self.failed.iter().for_each(|name| println!("    {name}"));
+        }
+        if !self.alone.is_empty() {
+            println!("\npassed only when played alone:");
+            self.alone.iter().for_each(|name| println!("    {name}"));
         }
         let verdict = if self.failed.is_empty() { "ok" } else { "FAILED" };
         println!(
@@ -113,24 +122,44 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
     let all = plays(folder, Pass::AsWritten).len();
     let filtered = all.saturating_sub(chosen.iter().filter(|one| one.pass == Pass::AsWritten).count());
     let counts = Mutex::new(Counts { filtered, ..Counts::default() });
+    let again = Mutex::new(Vec::new());
+    let attempt = |one: &Play| {
+        let stage = if one.pass == Pass::AsWritten { &stages[0] } else { &stages[1] };
+        panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
+            .unwrap_or_else(|_| Err("the player panicked".to_owned()))
+    };
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..args.jobs.min(chosen.len()) {
             scope.spawn(|| {
                 while let Some(one) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let stage = if one.pass == Pass::AsWritten { &stages[0] } else { &stages[1] };
-                    let outcome = panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
-                        .unwrap_or_else(|_| Err("the player panicked".to_owned()));
-                    let mut counts = counts.lock().expect("no one panics holding it");
+                    let outcome = attempt(one);
                     // What waits as it is written waits over TLS too.
                     let plain = one.name.strip_prefix(TLS_PREFIX).unwrap_or(&one.name);
                     let reason = waiting.get(&one.name).or_else(|| waiting.get(plain));
-                    tell(args, &mut counts, one, &outcome, reason);
+                    if outcome.is_err() && reason.is_none() {
+                        again.lock().expect("no one panics holding it").push(one);
+                        continue;
+                    }
+                    tell(args, &mut counts.lock().expect("no one panics holding it"), one, &outcome, reason);
                 }
             });
         }
     });
-    counts.into_inner().expect("no one panics holding it")
+    let mut counts = counts.into_inner().expect("no one panics holding it");
+    let again = again.into_inner().expect("no one panics holding it");
+    for one in again {
+        // A server that is broken fails them all: no need to wait for each twice.
+        let outcome = match counts.failed.len() < MOST_AGAIN {
+            true => attempt(one),
+            false => Err("failed beside others; not played again, as too many fail".to_owned()),
+        };
+        if outcome.is_ok() {
+            counts.alone.push(one.name.clone());
+        }
+        tell(args, &mut counts, one, &outcome, None);
+    }
+    counts
 }
 
 /// Counts one outcome and prints its line; both sides of a mismatch follow.
