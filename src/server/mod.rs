@@ -17,7 +17,8 @@ use crate::actions::Core;
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::{self, Config, Level};
-use crate::switch::embedded::{Embedded, Identity};
+use crate::modules::Modules;
+use crate::switch::embedded::Embedded;
 use listen::{ListenError, Listeners};
 
 /// A server that is up.
@@ -80,8 +81,8 @@ impl Daemon {
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
-        let switch = Box::new(Embedded::new(Identity::new(&config), now));
-        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, switch, now, random));
+        let (modules, switch) = (Modules::default(), Box::new(Embedded::default()));
+        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
