@@ -70,6 +70,12 @@ static: ## one stripped, fully static binary, target/static/amibox (PROFILE=rele
 check-static: static ## the quick start, served by that binary from an empty chroot
 	AMIBOX_STATIC='$(abspath $(TARGET)/static/amibox)' tests/check-static
 
+.PHONY: docs
+docs: release ## a reference page of every action and console command, target/doc-actions/actions.md
+	@mkdir -p $(TARGET)/doc-actions
+	$(TARGET)/release/amibox --actions > $(TARGET)/doc-actions/actions.md
+	@echo "docs: $(TARGET)/doc-actions/actions.md"
+
 .PHONY: clients
 clients: release ## real AMI client libraries against it (installs them from their registries)
 	tests/clients/against-amibox $(TARGET)/release/amibox $(TARGET)/clients

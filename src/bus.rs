@@ -61,6 +61,19 @@ pub struct Batch {
     pub text: Vec<u8>,
 }
 
+/// What the log keeps at a moment.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// One past the newest.
+    pub end: u64,
+    /// How many events.
+    pub events: usize,
+    /// How many bytes they have.
+    pub bytes: usize,
+    /// The newest of them, in their order.
+    pub newest: Vec<Arc<Event>>,
+}
+
 /// The log does not reach back that far: those events are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overrun {
@@ -156,6 +169,13 @@ impl Bus {
             batch.text.extend_from_slice(event.text());
         }
         Ok(batch)
+    }
+
+    /// What the log keeps now, with at most so many of its events: for whoever looks into the server.
+    pub fn kept(&self, most: usize) -> Kept {
+        let log = self.lock();
+        let newest = log.events.iter().skip(log.events.len().saturating_sub(most)).cloned().collect();
+        Kept { end: log.base + log.events.len() as u64, events: log.events.len(), bytes: log.bytes, newest }
     }
 
     /// The dispatcher sleeps until there is an event past `dispatched`, one of the other descriptors of its own is ready, or

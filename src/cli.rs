@@ -11,6 +11,8 @@ pub(crate) enum Command {
     Serve { config_dir: PathBuf, state_dir: Option<PathBuf>, check: bool },
     /// Read a secret and print its digest.
     Passwd,
+    /// Print the reference page.
+    Actions,
     /// Print the help.
     Help,
     /// Print the version.
@@ -50,6 +52,11 @@ const FLAGS: &[Flag] = &[
         takes: None,
         text: "read the configuration, print every complaint, exit with 0 or 2",
     },
+    Flag {
+        name: "--actions",
+        takes: None,
+        text: "print a reference of every action and console command, in Markdown",
+    },
     Flag { name: "--version", takes: None, text: "print the version" },
     Flag { name: "--help", takes: None, text: "print this" },
 ];
@@ -86,6 +93,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "--config-dir" => config_dir = value.into(),
             "--state-dir" => state_dir = (value != "none").then(|| value.into()),
             "--check" => check = true,
+            "--actions" => return Ok(Command::Actions),
             "--version" => return Ok(Command::Version),
             _ => return Ok(Command::Help),
         }
@@ -127,6 +135,7 @@ mod tests {
         check("--config-dir conf --state-dir none --check", serve("conf", None, true));
         check("--config-dir=a=b --state-dir=s", serve("a=b", Some("s"), false));
         check("--check --version", Ok(Command::Version));
+        check("--actions", Ok(Command::Actions));
         check("--help", Ok(Command::Help));
         check("passwd", Ok(Command::Passwd));
         check("passwd x", Err("amibox: passwd takes no 'x'"));

@@ -12,13 +12,14 @@
 //! | [`auth`] | who may log in, and the security events that tell of it |
 //! | [`bus`] | the event log that every session is a cursor into |
 //! | [`metrics`] | counters |
+//! | [`modules`] | what this server is made of, by Asterisk's names for it |
 //! | [`switch`] | what stands behind the interface: `trait Switch`, and the embedded one |
 //! | [`actions`] | the gate, the table of actions, and the actions that belong to no switch |
 //! | [`server`] | threads and sockets meet the rest: listeners, connections, the dispatcher |
 //!
 //! # Layers
 //!
-//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `switch` > `net` > `config` > `ami` `date`. Each uses
+//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `ami` `date`. Each uses
 //! those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
 //!
 //! # Locks
@@ -45,6 +46,7 @@ pub mod net;
 pub mod auth;
 pub mod bus;
 pub mod metrics;
+pub mod modules;
 pub mod session;
 pub mod switch;
 

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use amibox::config;
 use amibox::date::Date;
 use amibox::server::{Daemon, StartError};
+use amibox::switch::embedded::Embedded;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         }
     };
     match command {
+        cli::Command::Actions => print!("{}", amibox::actions::reference(&Embedded::default())),
         cli::Command::Help => print!("{}", cli::help()),
         cli::Command::Version => println!("amibox {}", amibox::VERSION),
         cli::Command::Passwd => {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub struct Session {
     /// When it began: Unix time in microseconds.
     pub since: u64,
     stream: Option<Stream>,
+    /// It was told to end.
+    ended: AtomicBool,
     /// Guards who it is and how far it has been told.
     state: Mutex<State>,
 }
@@ -98,6 +101,18 @@ pub enum Delivery {
     Broken,
 }
 
+impl Transport {
+    /// Its name, as it is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Http => "HTTP",
+            Transport::Https => "HTTPS",
+        }
+    }
+}
+
 impl Session {
     /// A session of that number that is not logged in.
     pub fn new(
@@ -108,7 +123,16 @@ impl Session {
         since: u64,
         stream: Option<Stream>,
     ) -> Session {
-        Session { id, transport, peer, local, since, stream, state: Mutex::default() }
+        Session {
+            id,
+            transport,
+            peer,
+            local,
+            since,
+            stream,
+            ended: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
     }
 
     /// Its connection; none over HTTP.
@@ -116,11 +140,17 @@ impl Session {
         self.stream.as_ref()
     }
 
-    /// Ends its connection: its thread wakes up and clears away.
+    /// Ends it: the thread of its connection wakes up and clears away; one over HTTP is not served again.
     pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
         if let Some(stream) = &self.stream {
             stream.shutdown();
         }
+    }
+
+    /// Whether it was told to end.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Whether events come to it by themselves.

@@ -28,6 +28,9 @@ fn help_and_version_are_printed() {
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
     assert_eq!(stdout(&version), format!("amibox {}\n", env!("CARGO_PKG_VERSION")));
+    let actions = run(&["--actions"]);
+    assert_eq!(actions.status.code(), Some(0));
+    assert!(stdout(&actions).contains("\n### Login\n"), "{}", stdout(&actions));
     let misuse = run(&["--no-such-option"]);
     assert_eq!(misuse.status.code(), Some(2));
     assert!(stderr(&misuse).contains("--no-such-option"), "{}", stderr(&misuse));

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["server"],
     &["actions"],
-    &["switch", "auth", "session", "bus", "metrics"],
+    &["switch", "auth", "session", "bus", "metrics", "modules"],
     &["net"],
     &["config"],
     &["http", "ami", "date"],

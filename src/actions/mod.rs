@@ -3,13 +3,22 @@
 //! An action comes from a listener as a message and gets its answer written into a [`Reply`]; which transport it came by is
 //! not known here. Nothing here touches a socket.
 
-mod command;
+mod absent;
+mod bridges;
+mod console;
 mod login;
+mod mailbox;
+mod modules;
+mod reference;
 mod session;
+mod sessions;
+mod system;
 mod table;
+#[cfg(test)]
+mod testing;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ami::decode::Defect;
 use crate::ami::{Message, Reply, reply::Then};
@@ -18,9 +27,11 @@ use crate::auth::throttle::Throttle;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::modules::Modules;
 use crate::session::{Login, Session, Sessions};
 use crate::switch::{Caller, Switch};
 
+pub use reference::reference;
 pub use session::finish_wait;
 use table::{Run, Table};
 
@@ -34,6 +45,8 @@ pub struct Core {
     pub bus: Bus,
     /// The counters.
     pub metrics: Metrics,
+    /// Which modules are loaded.
+    pub modules: Modules,
     /// What stands behind the interface.
     pub switch: Box<dyn Switch>,
     /// When the server started: Unix time in microseconds.
@@ -44,7 +57,19 @@ pub struct Core {
     random: fn() -> u64,
     /// Guards who has failed to log in of late.
     throttle: Mutex<Throttle>,
+    /// Who reads the configuration again when a client asks for it.
+    reloader: OnceLock<Box<dyn Reload>>,
+    bridges: bridges::Technologies,
     table: Table,
+}
+
+/// Reads the configuration again, for whoever asks over AMI.
+pub trait Reload: Send + Sync {
+    /// Puts in force what the files say now.
+    ///
+    /// # Errors
+    /// Why the old configuration stays, in a few words for the client.
+    fn reload(&self) -> Result<(), String>;
 }
 
 impl Core {
@@ -52,6 +77,7 @@ impl Core {
     pub fn new(
         config: Arc<Config>,
         bus: Bus,
+        modules: Modules,
         switch: Box<dyn Switch>,
         now: u64,
         random: fn() -> u64,
@@ -62,11 +88,14 @@ impl Core {
             sessions: Sessions::default(),
             bus,
             metrics: Metrics::default(),
+            modules,
             switch,
             started: now,
             reloaded: AtomicU64::new(now),
             random,
             throttle: Mutex::default(),
+            reloader: OnceLock::new(),
+            bridges: bridges::Technologies::default(),
         };
         core.configure_bus();
         core
@@ -82,6 +111,11 @@ impl Core {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
         self.reloaded.store(now, Ordering::Relaxed);
         self.configure_bus();
+    }
+
+    /// Says who reads the configuration again; the first one stays. Without one a reload does nothing, and succeeds.
+    pub fn set_reloader(&self, reloader: Box<dyn Reload>) {
+        let _ = self.reloader.set(reloader);
     }
 
     /// Publishes an event that happens at that time.

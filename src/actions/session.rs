@@ -59,7 +59,7 @@ fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
 
 fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
-    for row in call.core.table.rows().filter(|row| row.is_permitted(call.login)) {
+    for row in call.core.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
         let spec = &row.spec;
         reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
     }
@@ -119,8 +119,10 @@ pub(super) const ACTIONS: &[Row] = &[
             Classes::NONE,
             "Ask whether the server is there.",
             &[],
-            "Answers Pong and the server's time, in Unix seconds with six decimals.",
-        ),
+            "Answers Pong and the server's time, in Unix seconds with six decimals. A client can tell by it that its connection \
+             still stands, and keeps it from looking idle on the way.",
+        )
+        .since("0.2.0"),
         ping,
     ),
     Row::own(

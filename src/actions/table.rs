@@ -4,7 +4,7 @@ use crate::ami::{Classes, Reply};
 use crate::session::Login;
 use crate::switch::ActionSpec;
 
-use super::{Call, command, login, session};
+use super::{Call, absent, bridges, console, login, mailbox, modules, session, sessions, system};
 
 /// Every action there is, in the order of their names.
 pub(super) struct Table(Vec<Row>);
@@ -15,6 +15,10 @@ pub(crate) struct Row {
     pub(crate) spec: ActionSpec,
     /// Whether it may be run before login.
     pub(super) before_login: bool,
+    /// Whether a switch that has an action of that name runs it instead.
+    yields: bool,
+    /// Whether ListCommands tells of it.
+    pub(super) listed: bool,
     pub(super) run: Run,
 }
 
@@ -28,15 +32,21 @@ pub(super) enum Run {
 }
 
 impl Table {
-    /// The server's own actions, and those of the switch that it does not have itself.
+    /// The server's own actions, and those of the switch: where both have one, the server's unless it yields.
     pub(super) fn new(switch: &[ActionSpec]) -> Table {
-        let mut rows: Vec<Row> = Vec::new();
-        for own in [login::ACTIONS, session::ACTIONS, command::ACTIONS] {
-            rows.extend_from_slice(own);
-        }
+        let mut rows: Vec<Row> = FAMILIES.iter().flat_map(|family| family.iter().cloned()).collect();
         for spec in switch {
-            if !rows.iter().any(|row| row.spec.name.eq_ignore_ascii_case(&spec.name)) {
-                rows.push(Row { spec: spec.clone(), before_login: false, run: Run::Switch });
+            let row = Row {
+                spec: spec.clone(),
+                run: Run::Switch,
+                before_login: false,
+                yields: false,
+                listed: true,
+            };
+            match rows.iter_mut().find(|own| own.spec.name.eq_ignore_ascii_case(&spec.name)) {
+                Some(own) if own.yields => *own = row,
+                Some(_) => {}
+                None => rows.push(row),
             }
         }
         rows.sort_by_key(|row| row.spec.name.to_ascii_lowercase());
@@ -66,12 +76,24 @@ impl Table {
 impl Row {
     /// An action of the server itself.
     pub(super) const fn own(spec: ActionSpec, run: fn(&Call<'_>, &mut Reply<'_>)) -> Row {
-        Row { spec, before_login: false, run: Run::Own(run) }
+        Row { spec, run: Run::Own(run), before_login: false, yields: false, listed: true }
     }
 
     /// Permits it before login.
     pub(super) const fn before_login(mut self) -> Row {
         self.before_login = true;
+        self
+    }
+
+    /// Lets a switch answer instead, if it has an action of that name: the servers behind a gateway know better.
+    pub(super) const fn yields(mut self) -> Row {
+        self.yields = true;
+        self
+    }
+
+    /// Keeps it out of ListCommands, whose answer clients compare with Asterisk's: for actions of our own.
+    pub(super) const fn unlisted(mut self) -> Row {
+        self.listed = false;
         self
     }
 
@@ -81,6 +103,19 @@ impl Row {
         self.spec.classes.is_empty() || self.spec.classes.intersects(write)
     }
 }
+
+/// The server's own actions, family by family.
+const FAMILIES: &[&[Row]] = &[
+    absent::ACTIONS,
+    bridges::ACTIONS,
+    console::ACTIONS,
+    login::ACTIONS,
+    mailbox::ACTIONS,
+    modules::ACTIONS,
+    session::ACTIONS,
+    sessions::ACTIONS,
+    system::ACTIONS,
+];
 
 /// Longer than any action's name: what the search looks at of a name before it compares the whole.
 const MAX_NAME: usize = 40;
@@ -101,6 +136,11 @@ mod tests {
             assert!(row.spec.name.len() < MAX_NAME);
             assert!(!row.spec.synopsis.is_empty() && !row.spec.description.is_empty(), "{}", row.spec.name);
         }
+        let yielding = ActionSpec::new("mailboxcount", Classes::NONE, "Theirs.", &[], "Theirs.");
+        let table =
+            Table::new(&[yielding, ActionSpec::new("PING", Classes::NONE, "Theirs.", &[], "Theirs.")]);
+        assert!(matches!(table.find(b"MailboxCount").map(|row| row.run), Some(Run::Switch)));
+        assert!(matches!(table.find(b"Ping").map(|row| row.run), Some(Run::Own(_))));
         for name in ["", "Pin", "PingX", "Ping ", "Ping\0"] {
             assert!(table.find(name.as_bytes()).is_none(), "{name:?}");
         }

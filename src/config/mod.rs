@@ -16,6 +16,7 @@ mod listen;
 pub mod manager;
 pub mod secret;
 mod settings;
+pub mod voicemail;
 
 pub use amibox::Amibox;
 pub use asterisk::Asterisk;
@@ -24,6 +25,7 @@ pub use disk::Disk;
 pub use http::Http;
 pub use listen::Tls;
 pub use manager::Manager;
+pub use voicemail::Voicemail;
 
 use std::collections::HashSet;
 use std::io;
@@ -45,6 +47,8 @@ pub struct Config {
     pub asterisk: Asterisk,
     /// amibox.conf.
     pub amibox: Amibox,
+    /// voicemail.conf.
+    pub voicemail: Voicemail,
 }
 
 /// What reading the config folder gave.
@@ -88,9 +92,11 @@ fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let asterisk = Asterisk::read(&file, &mut complaints);
     let file = document("amibox.conf", &mut complaints);
     let amibox = Amibox::read(&file, &mut complaints);
+    let file = document("voicemail.conf", &mut complaints);
+    let voicemail = Voicemail::read(&file, &mut complaints);
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox };
+    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
     Loaded { config: sound.then_some(config), complaints }
 }
 

@@ -18,8 +18,9 @@ use crate::actions::Core;
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::{self, Config, Level};
+use crate::modules::Modules;
 use crate::session::Session;
-use crate::switch::embedded::{Embedded, Identity};
+use crate::switch::embedded::Embedded;
 use http::Web;
 use listen::{ListenError, Listeners};
 
@@ -85,8 +86,8 @@ impl Daemon {
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
-        let switch = Box::new(Embedded::new(Identity::new(&config), now));
-        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, switch, now, random));
+        let (modules, switch) = (Modules::default(), Box::new(Embedded::default()));
+        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));

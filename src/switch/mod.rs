@@ -4,27 +4,49 @@
 //! actions that nobody here has heard of, and an appliance can put its own hardware behind AMI. Events go to the
 //! [`Bus`](crate::bus::Bus) that a switch is made with.
 
+pub mod console;
 pub mod embedded;
 
 use std::borrow::Cow;
 
 use crate::ami::{Classes, Message, Reply};
+use console::{CommandSpec, Outcome, Screen};
 
 /// A telephone switch, or what stands for one.
 pub trait Switch: Send + Sync {
-    /// The actions it performs. They are added to those of the server itself, which win where both have one.
+    /// The actions it performs. They are added to those of the server itself; where both have one, the server's wins unless it
+    /// is only there for want of a better.
     fn actions(&self) -> &[ActionSpec];
 
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
     /// else waits. Exactly one answer is to be written.
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>);
 
-    /// Runs a console command, as the action Command gives it, split into words: its lines, or `None` where the switch has no
-    /// such command.
-    fn command(&self, caller: &Caller<'_>, words: &[&str]) -> Option<String> {
-        let _ = (caller, words);
+    /// The console commands that it can describe, for `help` and the reference page.
+    fn commands(&self) -> &[CommandSpec] {
+        &[]
+    }
+
+    /// Runs a console command, as the action Command gives it, split into words: what came of it, or `None` where the switch
+    /// has no such command. [`CommandSpec::arguments`] tells whether a command is meant.
+    fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+        let _ = (caller, words, screen);
         None
     }
+
+    /// How many calls there are, and have been.
+    fn calls(&self) -> Calls {
+        Calls::default()
+    }
+}
+
+/// The calls of a switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Those that are up.
+    pub active: u64,
+    /// All that there have been.
+    pub processed: u64,
 }
 
 /// Who asks, and when.
@@ -51,6 +73,8 @@ pub struct ActionSpec {
     pub arguments: &'static [Argument],
     /// What it does, at length.
     pub description: Cow<'static, str>,
+    /// The version that had it first, where that is known.
+    pub since: Option<&'static str>,
 }
 
 /// A header of an action.
@@ -79,7 +103,15 @@ impl ActionSpec {
             synopsis: Cow::Borrowed(synopsis),
             arguments,
             description: Cow::Borrowed(description),
+            since: None,
         }
+    }
+
+    /// Says which version had it first.
+    #[must_use]
+    pub const fn since(mut self, version: &'static str) -> ActionSpec {
+        self.since = Some(version);
+        self
     }
 }
 
