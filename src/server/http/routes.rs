@@ -96,7 +96,8 @@ mod tests {
     use crate::config::{Amibox, Asterisk, Manager};
 
     fn config() -> Config {
-        let manager = Manager { enabled: true, webenabled: true, ..Manager::default() };
+        let mut manager = Manager::default();
+        (manager.enabled, manager.webenabled) = (true, true);
         let http = Http { enable_static: true, enable_status: true, ..Http::default() };
         Config { dir: "/".into(), manager, http, asterisk: Asterisk::default(), amibox: Amibox::default() }
     }
