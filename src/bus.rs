@@ -24,6 +24,8 @@ struct Shared {
     head: AtomicU64,
     /// One past the newest event that the dispatcher has been through.
     dispatched: AtomicU64,
+    /// The bytes of all events that the dispatcher has not been through.
+    ahead: AtomicU64,
     /// The dispatcher sleeps, or is about to: a publisher has to wake it.
     asleep: AtomicBool,
     waker: Waker,
@@ -88,6 +90,7 @@ impl Bus {
             log: Mutex::default(),
             head: AtomicU64::new(0),
             dispatched: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
             asleep: AtomicBool::new(false),
             waker: Waker::new()?,
             eased: Condvar::new(),
@@ -111,6 +114,7 @@ impl Bus {
             }
             let event = event.finish();
             log.bytes += event.text().len();
+            self.0.ahead.fetch_add(event.text().len() as u64, Ordering::SeqCst);
             log.events.push_back(Arc::new(event));
             while log.events.len() > MAX_EVENTS || log.bytes > MAX_BYTES {
                 log.drop_oldest();
@@ -204,6 +208,9 @@ impl Bus {
         if log.events.is_empty() {
             log.events.shrink_to(KEEP_EVENTS);
         }
+        let ahead = (self.head() - upto) as usize;
+        let ahead = log.events.iter().rev().take(ahead).map(|event| event.text().len() as u64).sum();
+        self.0.ahead.store(ahead, Ordering::SeqCst);
         self.0.dispatched.store(upto, Ordering::SeqCst);
         drop(log);
         self.0.eased.notify_all();
@@ -212,7 +219,10 @@ impl Bus {
     /// Holds up a publisher whose events come faster than the dispatcher delivers them, so that no listener loses its place in
     /// the log to a flood. Called between actions, without any lock; gives up after a while, come what may.
     pub fn ease(&self) {
-        let behind = || self.head().saturating_sub(self.0.dispatched.load(Ordering::SeqCst)) > EASE_EVENTS;
+        let behind = || {
+            self.head().saturating_sub(self.0.dispatched.load(Ordering::SeqCst)) > EASE_EVENTS
+                || self.0.ahead.load(Ordering::SeqCst) > EASE_BYTES
+        };
         if !behind() {
             return;
         }
@@ -264,8 +274,10 @@ pub const MAX_BYTES: usize = 32 << 20;
 /// The most bytes of one batch: large enough that a system call's cost does not count, small enough for a socket's buffer.
 const BATCH_BYTES: usize = 128 * 1024;
 
-/// How far the dispatcher may be behind before publishers are held up between two actions, and for how long at the most.
+/// How far the dispatcher may be behind, in events and in bytes, before publishers are held up between two actions, and for
+/// how long at the most. Both are a small part of the log.
 const EASE_EVENTS: u64 = 4096;
+const EASE_BYTES: u64 = 2 << 20;
 const EASE_LONGEST: Duration = Duration::from_secs(1);
 
 /// The places an empty log keeps.
@@ -315,6 +327,26 @@ mod tests {
         }
         assert_eq!(bus.batch(0).unwrap_err(), Overrun { oldest: 10 });
         assert!(bus.batch(10).unwrap().text.len() <= BATCH_BYTES);
+    }
+
+    #[test]
+    fn large_events_hold_their_publisher_up_until_they_are_dispatched() {
+        let bus = Bus::new().unwrap();
+        let mut large = event("E");
+        large.header("Data", &"x".repeat(EASE_BYTES as usize));
+        bus.publish(large, 0);
+        std::thread::scope(|scope| {
+            let (told, eased) = std::sync::mpsc::channel();
+            let publisher = &bus;
+            scope.spawn(move || {
+                publisher.ease();
+                told.send(()).unwrap();
+            });
+            assert!(eased.recv_timeout(EASE_LONGEST / 10).is_err());
+            bus.dispatched(1, 1);
+            assert!(eased.recv().is_ok());
+        });
+        assert_eq!(bus.0.ahead.load(Ordering::SeqCst), 0);
     }
 
     #[test]

@@ -31,10 +31,15 @@ pub(crate) fn run(core: &Core, stop: &AtomicBool) {
                 log::error!("dispatcher: poll: {error}");
             }
         });
-        let batch = bus.batch(dispatched).unwrap_or_else(|overrun| {
-            // Only if publishing outran this thread by the whole log: the sessions will each find out for themselves.
-            Batch { first: overrun.oldest, ..Batch::default() }
-        });
+        let batch = match bus.batch(dispatched) {
+            Ok(batch) => batch,
+            Err(overrun) => {
+                // Only if publishing outran this thread by the whole log: it goes on with what is left, and the sessions
+                // will each find out for themselves.
+                dispatched = overrun.oldest;
+                continue;
+            }
+        };
         let now = Instant::now();
         if batch.events.is_empty() {
             // Woken by a socket that takes bytes again, or by a deadline: only the slow ones have something to do.
