@@ -121,6 +121,8 @@ impl<'a> Connection<'a> {
             let open = self.answer()?;
             self.flush()?;
             if !open {
+                // Gone for everybody else before it lingers: its place is free.
+                self.core.sessions.remove(self.session);
                 self.stream.finish();
                 return Ok(());
             }

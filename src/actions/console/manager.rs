@@ -230,7 +230,8 @@ mod tests {
     use super::*;
     use crate::ami::Event;
     use crate::config::Config;
-    use crate::config::manager::{Secret, User};
+    use crate::config::manager::User;
+    use crate::config::secret::Secret;
 
     fn lines(bench: &Bench, command: &str) -> Vec<String> {
         let answer = bench.run(&format!("Action: Command\nCommand: {command}"));
@@ -241,7 +242,12 @@ mod tests {
     fn users_are_shown_without_their_secrets() {
         let mut config = Config::default();
         let setvar = vec![(b"COLOUR".to_vec(), b"red".to_vec())];
-        let user = User { name: b"ops".to_vec(), secret: Secret::new("hunter2"), setvar, ..User::default() };
+        let user = User {
+            name: b"ops".to_vec(),
+            secret: Secret::parse(b"hunter2").unwrap(),
+            setvar,
+            ..User::default()
+        };
         config.manager.users = vec![Arc::new(user)];
         let bench = Bench::new(config);
         let shown = lines(&bench, "manager show user OPS");

@@ -99,7 +99,7 @@ mod tests {
         let mut manager = Manager::default();
         (manager.enabled, manager.webenabled) = (true, true);
         let http = Http { enable_static: true, enable_status: true, ..Http::default() };
-        Config { dir: "/".into(), manager, http, asterisk: Asterisk::default(), amibox: Amibox::default() }
+        Config { dir: "/".into(), manager, http, ..Config::default() }
     }
 
     fn ami(encoding: Encoding, digest: bool) -> Route<'static> {
