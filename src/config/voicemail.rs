@@ -149,7 +149,7 @@ impl<'a> Options<'a> {
             name.eq_ignore_ascii_case(key.as_bytes()).then_some(value)
         });
         let lines = self.general.iter().flat_map(|section| section.variables());
-        let general = || lines.filter(|line| line.is(key.as_bytes())).last().map(|line| line.value());
+        let general = || lines.clone().rfind(|line| line.is(key.as_bytes())).map(|line| line.value());
         own.last().or_else(general)
     }
 

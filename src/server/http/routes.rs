@@ -93,7 +93,7 @@ const AMI_PAGES: [(&[u8], Encoding); 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Amibox, Asterisk, Manager};
+    use crate::config::Manager;
 
     fn config() -> Config {
         let mut manager = Manager::default();
