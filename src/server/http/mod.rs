@@ -175,7 +175,8 @@ impl<'a> Connection<'a> {
         if routes::is_restricted(http, request.path, self.stream.peer().ip()) {
             return Err(Page::RESTRICTED);
         }
-        let route = routes::find(config, request.path);
+        let has_ami = config.manager.enabled && config.manager.webenabled;
+        let route = routes::find(http, has_ami, request.path);
         let only = |methods: &[Method]| match methods.contains(&request.method) {
             true => Ok(()),
             false => Err(Page::METHOD),

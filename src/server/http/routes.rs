@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::config::{Config, Http};
+use crate::config::Http;
 use crate::http::{Encoding, form};
 
 /// What a path means.
@@ -28,10 +28,9 @@ pub(super) enum Route<'a> {
     NotFound,
 }
 
-/// Finds a path's meaning. Routes are compared in any case and as they are written: escapes lead nowhere.
+/// Finds a path's meaning, where there are AMI pages or not. Routes are compared in any case and as they are written: escapes lead nowhere.
 /// (http/uri-forms, http/prefix, http/redirect.)
-pub(super) fn find<'a>(config: &'a Config, path: &'a [u8]) -> Route<'a> {
-    let http = &config.http;
+pub(super) fn find<'a>(http: &'a Http, has_ami: bool, path: &'a [u8]) -> Route<'a> {
     if let Some((_, to)) = http.redirects.iter().find(|(from, _)| from.eq_ignore_ascii_case(path)) {
         return Route::Redirect(to);
     }
@@ -48,7 +47,7 @@ pub(super) fn find<'a>(config: &'a Config, path: &'a [u8]) -> Route<'a> {
     if http.enable_status && name.eq_ignore_ascii_case(b"httpstatus") {
         return Route::Status;
     }
-    if config.manager.enabled && config.manager.webenabled {
+    if has_ami {
         for (own, encoding) in AMI_PAGES {
             let plain = name.eq_ignore_ascii_case(own);
             let digest = strip_prefix(name, b"a").is_some_and(|rest| rest.eq_ignore_ascii_case(own));
@@ -93,13 +92,9 @@ const AMI_PAGES: [(&[u8], Encoding); 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Manager;
 
-    fn config() -> Config {
-        let mut manager = Manager::default();
-        (manager.enabled, manager.webenabled) = (true, true);
-        let http = Http { enable_static: true, enable_status: true, ..Http::default() };
-        Config { dir: "/".into(), manager, http, ..Config::default() }
+    fn http() -> Http {
+        Http { enable_static: true, enable_status: true, ..Http::default() }
     }
 
     fn ami(encoding: Encoding, digest: bool) -> Route<'static> {
@@ -108,10 +103,11 @@ mod tests {
 
     #[test]
     fn paths_have_a_meaning() {
-        let mut config = config();
-        config.http.redirects = vec![(b"/Old".to_vec(), b"/new".to_vec())];
-        config.http.post_mappings = vec![(b"uploads".to_vec(), "/tmp".into()), (b"".to_vec(), "/".into())];
-        let check = |path: &'static str, expect| assert_eq!(find(&config, path.as_bytes()), expect, "{path}");
+        let mut http = http();
+        http.redirects = vec![(b"/Old".to_vec(), b"/new".to_vec())];
+        http.post_mappings = vec![(b"uploads".to_vec(), "/tmp".into()), (b"".to_vec(), "/".into())];
+        let check =
+            |path: &'static str, expect| assert_eq!(find(&http, true, path.as_bytes()), expect, "{path}");
         check("/rawman", ami(Encoding::Rawman, false));
         check("/RawMan/", ami(Encoding::Rawman, false));
         check("/amxml", ami(Encoding::Mxml, true));
@@ -137,9 +133,10 @@ mod tests {
 
     #[test]
     fn a_prefix_stands_before_all() {
-        let mut config = config();
-        config.http.prefix = b"/asterisk".to_vec();
-        let check = |path: &'static str, expect| assert_eq!(find(&config, path.as_bytes()), expect, "{path}");
+        let mut http = http();
+        http.prefix = b"/asterisk".to_vec();
+        let check =
+            |path: &'static str, expect| assert_eq!(find(&http, true, path.as_bytes()), expect, "{path}");
         check("/ASTERISK/rawman/", ami(Encoding::Rawman, false));
         check("/asterisk/static/x", Route::Static(b"/x"));
         check("/rawman", Route::NotFound);
@@ -150,11 +147,8 @@ mod tests {
 
     #[test]
     fn what_is_off_is_not_there() {
-        let mut config = config();
-        config.manager.webenabled = false;
-        config.http = Http::default();
         for path in ["/rawman", "/static/x", "/httpstatus"] {
-            assert_eq!(find(&config, path.as_bytes()), Route::NotFound, "{path}");
+            assert_eq!(find(&Http::default(), false, path.as_bytes()), Route::NotFound, "{path}");
         }
     }
 }
