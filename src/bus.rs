@@ -333,7 +333,7 @@ mod tests {
     fn large_events_hold_their_publisher_up_until_they_are_dispatched() {
         let bus = Bus::new().unwrap();
         let mut large = event("E");
-        large.header("Data", &"x".repeat(EASE_BYTES as usize));
+        large.header("Data", "x".repeat(EASE_BYTES as usize));
         bus.publish(large, 0);
         std::thread::scope(|scope| {
             let (told, eased) = std::sync::mpsc::channel();

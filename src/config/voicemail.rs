@@ -143,14 +143,14 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn get(&self, key: &str) -> Option<&'a [u8]> {
-        let own = self.own.split(|&b| b == b'|').filter_map(|option| {
+        let mut own = self.own.split(|&b| b == b'|').filter_map(|option| {
             let at = option.iter().position(|&b| b == b'=')?;
             let (name, value) = (option[..at].trim_ascii(), option[at + 1..].trim_ascii());
             name.eq_ignore_ascii_case(key.as_bytes()).then_some(value)
         });
         let lines = self.general.iter().flat_map(|section| section.variables());
         let general = || lines.clone().rfind(|line| line.is(key.as_bytes())).map(|line| line.value());
-        own.last().or_else(general)
+        own.next_back().or_else(general)
     }
 
     fn parse<N: std::str::FromStr>(&self, key: &str) -> Option<N> {
