@@ -15,6 +15,8 @@ mod sessions;
 mod system;
 mod table;
 #[cfg(test)]
+mod playing;
+#[cfg(test)]
 mod testing;
 
 use std::sync::atomic::{AtomicU64, Ordering};

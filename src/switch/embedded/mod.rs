@@ -1,74 +1,268 @@
-//! The embedded switch: what answers when there is no Asterisk behind the interface.
+//! The embedded switch: calls, bridges, states and queues for signalling, without media; what answers when there is no Asterisk
+//! behind the interface.
 //!
-//! As yet it has no channels: it says so, in the words in which Asterisk would, so that client libraries log in and feel at
-//! home.
+//! Inside is a deterministic state machine, [`engine`], which knows no thread, clock or socket. Here is what stands round it: one
+//! lock, a thread that waits for the next thing to be due, and the event log that everything is told to.
 
-use crate::ami::{Classes, Message, Reply};
+mod actions;
+mod agents;
+mod apps;
+mod bridge;
+mod causes;
+mod cdr;
+mod cel;
+mod channel;
+mod conference;
+mod console;
+mod device;
+mod dial;
+pub(crate) mod dialplan;
+mod engine;
+mod frames;
+mod functions;
+mod ids;
+mod local;
+mod options;
+mod originate;
+mod parking;
+mod pbx;
+mod queue;
+mod scope;
+mod settings;
+mod states;
+mod transfer;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::ami::{Message, Reply};
+use crate::bus::Bus;
+use crate::config::ini::Source;
+use crate::config::{Complaint, Config};
 
 use super::console::{CommandSpec, Outcome, Screen};
-use super::{ActionSpec, Caller, Switch};
+use super::{ActionSpec, Caller, Calls, Switch};
+use actions::{Answer, Ask, Row};
+use engine::Engine;
+use originate::CallId;
 
 /// The switch that is built in.
-#[derive(Debug, Default)]
-pub struct Embedded {}
+pub struct Embedded {
+    shared: Arc<Shared>,
+    /// The actions that are there with this configuration, and what runs each.
+    rows: Vec<&'static Row>,
+    specs: Vec<ActionSpec>,
+}
+
+/// What the switch and its clock's thread share.
+struct Shared {
+    /// Guards the engine. Taken before the event log's lock; never held across a call that can block.
+    inner: Mutex<Inner>,
+    /// Wakes the clock's thread: something is due sooner than it thinks.
+    sooner: Condvar,
+    /// Wakes those who wait for a call to be answered.
+    settled: Condvar,
+    bus: Option<Bus>,
+    /// Whether a thread moves time. Without one, whoever waits for something moves it himself.
+    has_clock: AtomicBool,
+    stopped: AtomicBool,
+}
+
+struct Inner {
+    engine: Engine,
+    /// Until when the clock's thread sleeps; 0 while it does not.
+    sleeps_until: u64,
+}
+
+impl Default for Embedded {
+    /// A switch without configuration, which tells its events to nobody.
+    fn default() -> Embedded {
+        Embedded::with(Engine::new(settings::Settings::default(), dialplan::Dialplan::default(), 0, 0), None)
+    }
+}
+
+impl Embedded {
+    /// A switch as the config folder describes it, which tells its events to `bus`, and what is wrong with the configuration.
+    /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
+    /// but for those who wait for something.
+    pub fn new(
+        config: &Config,
+        source: &dyn Source,
+        bus: Bus,
+        seed: u64,
+        now: u64,
+    ) -> (Embedded, Vec<Complaint>) {
+        let mut complaints = Vec::new();
+        let (settings, dialplan) = settings::load(source, config, &mut complaints);
+        (Embedded::with(Engine::new(settings, dialplan, seed, now), Some(bus)), complaints)
+    }
+
+    fn with(engine: Engine, bus: Option<Bus>) -> Embedded {
+        let all = actions::FAMILIES.iter().copied().flatten();
+        let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
+        let specs = rows.iter().map(|row| row.spec.clone()).collect();
+        let shared = Shared {
+            inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
+            sooner: Condvar::new(),
+            settled: Condvar::new(),
+            bus,
+            has_clock: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        };
+        Embedded { shared: Arc::new(shared), rows, specs }
+    }
+
+    /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start_clock(&self, clock: fn() -> u64) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        shared.has_clock.store(true, Ordering::SeqCst);
+        thread::Builder::new().name("calls".to_owned()).stack_size(CLOCK_STACK).spawn(move || shared.run_clock(clock))?;
+        Ok(())
+    }
+
+    /// The time of the engine: Unix time in microseconds.
+    #[cfg(test)]
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.lock().engine.now
+    }
+
+    /// When the engine is due next.
+    #[cfg(test)]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.shared.lock().engine.next_deadline()
+    }
+
+    /// Moves the engine's time.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, now: u64) {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(now);
+        self.shared.publish(&mut inner);
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
+    }
+}
 
 impl Switch for Embedded {
     fn actions(&self) -> &[ActionSpec] {
-        ACTIONS
+        &self.specs
     }
 
-    fn perform(&self, _: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        match message.action().unwrap_or_default().to_ascii_lowercase().as_slice() {
-            b"coreshowchannels" => reply.list("Channels will follow").complete("CoreShowChannelsComplete"),
-            _ => reply.error("Not supported by this switch"),
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        let name = message.action().unwrap_or_default();
+        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) else {
+            return reply.error("Not supported by this switch");
+        };
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        if let Answer::Waits(call) = answer {
+            let answered = self.shared.wait_for(inner, call);
+            actions::settle_originate(answered, reply);
         }
     }
 
     fn commands(&self) -> &[CommandSpec] {
-        COMMANDS
+        console::COMMANDS
     }
 
-    fn command(&self, _: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
-        if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
-            return Some(show_channels(arguments, screen));
+    fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let outcome = console::run(&mut inner.engine, words, screen);
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        outcome
+    }
+
+    fn calls(&self) -> Calls {
+        let inner = self.shared.lock();
+        Calls { active: inner.engine.active_calls(), processed: inner.engine.processed }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A thread that panics ends its own connection; the engine's changes are small and each is whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what has happened, in order, and wakes who waits.
+    fn publish(&self, inner: &mut Inner) {
+        for (event, micros) in inner.engine.take_events() {
+            if let Some(bus) = &self.bus {
+                bus.publish(event, micros);
+            }
         }
-        let arguments = SHOW_CHANNEL.arguments(words)?;
-        let [name] = arguments else { return Some(Outcome::Usage) };
-        screen.line([name, b" is not a known channel".as_slice()].concat());
-        Some(Outcome::Done)
+        if inner.engine.has_outcomes() {
+            self.settled.notify_all();
+        }
+        if inner.engine.next_deadline().is_some_and(|at| at < inner.sleeps_until) {
+            self.sooner.notify_all();
+        }
+    }
+
+    /// Waits until a call is settled: whether it was answered.
+    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
+        loop {
+            if let Some(answered) = inner.engine.outcome(call) {
+                return answered;
+            }
+            if self.stopped.load(Ordering::SeqCst) {
+                return false;
+            }
+            if self.has_clock.load(Ordering::SeqCst) {
+                inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let Some(at) = inner.engine.next_deadline() else { return false };
+            inner.engine.advance(at);
+            self.publish(&mut inner);
+        }
+    }
+
+    /// Does what is due, and sleeps until the next thing is.
+    fn run_clock(&self, clock: fn() -> u64) {
+        let mut inner = self.lock();
+        while !self.stopped.load(Ordering::SeqCst) {
+            let now = clock();
+            inner.engine.advance(now);
+            self.publish(&mut inner);
+            let due = inner.engine.next_deadline();
+            if due.is_some_and(|at| at <= now) {
+                // There is more to do at once than others can wait for: they have their turn now.
+                drop(inner);
+                thread::yield_now();
+                inner = self.lock();
+                continue;
+            }
+            inner.sleeps_until = due.unwrap_or(u64::MAX);
+            inner = match due {
+                None => self.sooner.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let wait = Duration::from_micros(at - now);
+                    self.sooner.wait_timeout(inner, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            inner.sleeps_until = 0;
+        }
+        self.settled.notify_all();
     }
 }
 
-fn show_channels(arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
-    let is = |word: &str| matches!(arguments, [only] if only.eq_ignore_ascii_case(word.as_bytes()));
-    if is("concise") {
-        return Outcome::Done;
-    }
-    if arguments.is_empty() || is("verbose") {
-        let [channel, location, state, data] = ["Channel", "Location", "State", "Application(Data)"];
-        screen.line(format_args!("{channel:<64} {location:<32} {state:<7} {data:<30}"));
-    } else if !is("count") {
-        return Outcome::Usage;
-    }
-    for line in ["0 active channels", "0 active calls", "0 calls processed"] {
-        screen.line(line);
-    }
-    Outcome::Done
-}
-
-const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
-    &["core", "show", "channels"],
-    "[concise|verbose|count]",
-    "List the channels that are up.",
-);
-const SHOW_CHANNEL: CommandSpec =
-    CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
-const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS];
-
-const ACTIONS: &[ActionSpec] = &[ActionSpec::new(
-    "CoreShowChannels",
-    Classes::SYSTEM.and(Classes::REPORTING),
-    "List the channels that are up.",
-    &[],
-    "Answers with a list: an event CoreShowChannel for each channel, and CoreShowChannelsComplete last.",
-)];
+/// The engine's work needs no deep stack, but regular expressions and substitutions take some.
+const CLOCK_STACK: usize = 512 * 1024;
