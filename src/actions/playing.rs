@@ -153,20 +153,20 @@ impl Stage {
         let mut pattern = String::from("(?s-u)^");
         let mut names = Vec::new();
         let mut rest = text;
-        let token = Regex::new(r"^\{([a-z]+)(\d*)\}").expect("it is an expression");
+        let token = Regex::new(r"^\{([a-z]+)([0-9]*)\}").expect("it is an expression");
         while let Some((&byte, after)) = rest.split_first() {
             if let Some(found) = token.captures(rest) {
                 let name = String::from_utf8_lossy(&found[1]).into_owned() + &String::from_utf8_lossy(&found[2]);
                 match (&found[1], self.bound.get(&name)) {
                     (_, Some(value)) => quote(value, &mut pattern),
-                    (b"time", _) => pattern.push_str(r"\d+\.\d{6}"),
-                    (b"n", _) => pattern.push_str(r"\d+"),
+                    (b"time", _) => pattern.push_str(r"[0-9]+\.[0-9]{6}"),
+                    (b"n", _) => pattern.push_str(r"[0-9]+"),
                     (b"any" | b"date" | b"server", _) => pattern.push_str(".*"),
-                    (b"uid", _) => bind(r"\d+\.\d+", name, &mut pattern, &mut names),
+                    (b"uid", _) => bind(r"[0-9]+\.[0-9]+", name, &mut pattern, &mut names),
                     (b"uuid", _) => bind("[0-9a-f-]{36}", name, &mut pattern, &mut names),
-                    (b"id", _) => bind(r"\S+?", name, &mut pattern, &mut names),
+                    (b"id", _) => bind(r"[^ \t\r\n]+?", name, &mut pattern, &mut names),
                     (b"etc", _) => pattern.push_str("/etc/x"),
-                    _ => bind(r"\S+", name, &mut pattern, &mut names),
+                    _ => bind(r"[^ \t\r\n]+", name, &mut pattern, &mut names),
                 }
                 rest = &rest[found[0].len()..];
                 continue;

@@ -51,6 +51,8 @@ pub(crate) struct Parked {
     since: u64,
     /// In seconds.
     timeout: u64,
+    /// Its dialplan stands at its next step already.
+    goes_on: bool,
 }
 
 /// How a channel is to be parked.
@@ -132,7 +134,7 @@ impl Engine {
                 bridge
             }
         };
-        let parked = Parked { lot: lot.name.clone(), space, parker, since: self.now, timeout };
+        let parked = Parked { lot: lot.name.clone(), space, parker, since: self.now, timeout, goes_on: false };
         self.parking.spaces.insert((lot.name.clone(), space), id);
         self.parking.last.insert(lot.name, space);
         self.enter(id, bridge, After::Activity);
@@ -143,6 +145,21 @@ impl Engine {
         let at = (timeout > 0).then(|| self.now + timeout * 1_000_000);
         self.activity_alarm(id, at);
         true
+    }
+
+    /// Takes a channel away from what it does, and parks it. (states/park.)
+    pub(crate) fn park_away(&mut self, id: ChannelId, wish: &Wish) {
+        let Some(lot) = self.parking_lot(&wish.lot).cloned() else { return };
+        if self.free_space(&lot, wish.space).is_none() {
+            return;
+        }
+        let after = self.yank(id);
+        let goes_on = after == After::Here;
+        if self.park(id, wish)
+            && let Some(Activity::Parked(parked)) = self.channel_mut(id).map(|channel| &mut channel.activity)
+        {
+            parked.goes_on = goes_on;
+        }
     }
 
     fn free_space(&self, lot: &Lot, wanted: Option<u32>) -> Option<u32> {
@@ -226,7 +243,11 @@ impl Engine {
             }
             Input::BridgeOver => {
                 self.unpark(&parked);
-                self.resume(id, Flow::Next);
+                match self.channel(id).map(|channel| channel.runner) {
+                    Some(Runner::Dialplan) if parked.goes_on => self.later(id),
+                    Some(Runner::None) => self.soft_hangup(id, None),
+                    _ => self.resume(id, Flow::Next),
+                }
             }
             _ => {
                 if let Some(channel) = self.channel_mut(id) {

@@ -252,6 +252,9 @@ impl Engine {
         channel.alarm += 1;
         self.cancel(id, activity);
         self.leave_bridge(id);
+        if let Some(channel) = self.channels.get_mut(&id) {
+            (channel.application, channel.data) = channel.base.clone();
+        }
         match self.channels.get(&id).map(|channel| channel.runner) {
             Some(Runner::None) | None => {
                 if self.channels.get(&id).is_some_and(|channel| !channel.hangup_handlers.is_empty()) {

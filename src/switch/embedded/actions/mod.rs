@@ -4,6 +4,7 @@ mod bridges;
 mod channels;
 mod media;
 mod originate;
+mod parking;
 mod states;
 mod status;
 mod transfer;
@@ -116,6 +117,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     channels::ACTIONS,
     media::ACTIONS,
     originate::ACTIONS,
+    parking::ACTIONS,
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,

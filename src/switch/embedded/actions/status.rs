@@ -82,6 +82,11 @@ fn variables(
 
 /// The lines of a channel's own fields.
 pub(super) fn snapshot(engine: &mut Engine, id: ChannelId) -> Vec<u8> {
+    snapshot_with(engine, id, "")
+}
+
+/// The same with that before their names.
+pub(super) fn snapshot_with(engine: &mut Engine, id: ChannelId, prefix: &str) -> Vec<u8> {
     struct Kept(Vec<u8>);
     impl Lines for Kept {
         fn add(&mut self, lines: &[u8]) {
@@ -89,7 +94,7 @@ pub(super) fn snapshot(engine: &mut Engine, id: ChannelId) -> Vec<u8> {
         }
     }
     let mut kept = Kept(Vec::new());
-    engine.put(&mut kept, "", id);
+    engine.put(&mut kept, prefix, id);
     kept.0
 }
 
