@@ -118,6 +118,10 @@ impl<'a> Connection<'a> {
             }
             self.filled += read;
             self.session.hold(&self.core.bus, &mut self.out)?;
+            // What was told before the client asked goes out before the answer, however late the dispatcher is.
+            while !self.session.catch_up(&self.core.bus, &mut self.out)? {
+                self.flush()?;
+            }
             let open = self.answer()?;
             self.flush()?;
             if !open {
