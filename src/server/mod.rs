@@ -10,11 +10,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::actions::Core;
+use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::{self, Config, Level};
@@ -100,6 +100,7 @@ impl Daemon {
         };
         listeners.serve(&core, &web, bound)?;
         let shared = Arc::new(Shared { dir: dir.to_owned(), core, web, listeners: Mutex::new(listeners) });
+        shared.core.set_reloader(Box::new(Reloader(Arc::downgrade(&shared))));
         Ok(Daemon { shared, dispatcher, sweeper, stop })
     }
 
@@ -162,6 +163,19 @@ impl Shared {
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the configuration again for the actions; what it belongs to holds the actions, and not they it.
+struct Reloader(Weak<Shared>);
+
+impl Reload for Reloader {
+    fn reload(&self) -> Result<(), String> {
+        let Some(shared) = self.0.upgrade() else { return Ok(()) };
+        shared.reload().map_err(|error| {
+            log::error!("the old configuration stays: {error}");
+            format!("The old configuration stays: {error}")
+        })
     }
 }
 
