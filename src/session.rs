@@ -53,6 +53,8 @@ pub enum Transport {
 struct State {
     login: Option<Login>,
     challenge: Option<String>,
+    /// The common name of the certificate that its client has shown.
+    certificate: Option<Vec<u8>>,
     /// What it wants to see of what it may see.
     mask: Classes,
     /// `login.read` and `mask` together, for the dispatcher.
@@ -181,6 +183,16 @@ impl Session {
     /// The challenge, where it has been asked for.
     pub fn existing_challenge(&self) -> Option<String> {
         self.lock().challenge.clone()
+    }
+
+    /// Its client has shown a certificate with that common name, which the listener has verified; or none.
+    pub fn set_certificate(&self, common_name: Option<Vec<u8>>) {
+        self.lock().certificate = common_name;
+    }
+
+    /// The common name of the certificate that its client has shown.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.lock().certificate.clone()
     }
 
     /// Logs it in: it sees what happens from now on. [`Sessions::admit`] calls this.

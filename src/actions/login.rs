@@ -7,7 +7,7 @@ use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
 use crate::auth::{self, Failure, Proof, security};
 use crate::config::manager::User;
-use crate::session::{Login, Session};
+use crate::session::{Login, Session, Transport};
 use crate::switch::{ActionSpec, Argument};
 
 use super::table::Row;
@@ -24,12 +24,26 @@ fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
         kind if kind.eq_ignore_ascii_case(b"MD5") => {
             Proof::Key { challenge: challenge.as_deref(), key: message.value("Key") }
         }
+        _ if is_certified(call, name) => Proof::Certificate,
         _ => Proof::Secret(message.value("Secret")),
     };
     match admit(call, name, proof) {
         Ok(login) => greet(call, &login, reply),
         Err(failure) => refuse(call, name, &failure, reply),
     }
+}
+
+/// Whether the connection has shown a certificate that stands for this user.
+#[inline(never)]
+fn is_certified(call: &Call<'_>, name: &[u8]) -> bool {
+    let Some(common_name) = call.session.certificate() else { return false };
+    let config = call.core.config();
+    let tls = match call.session.transport {
+        Transport::Tls => &config.manager.tls,
+        Transport::Https => &config.http.tls,
+        Transport::Tcp | Transport::Http => return false,
+    };
+    auth::certifies(tls, &common_name, name)
 }
 
 // The steps of a login are kept apart on the stack too: each idle connection keeps the pages that its deepest call touched.

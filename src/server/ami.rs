@@ -106,6 +106,7 @@ impl<'a> Connection<'a> {
 
     fn run(&mut self, greeting: &[u8]) -> Result<(), End> {
         self.stream.handshake(self.login_until)?;
+        self.session.set_certificate(self.stream.certificate_name());
         self.stream.write_all(greeting, ANSWER_STALL)?;
         loop {
             let until = self.session.may().is_none().then_some(self.login_until);
