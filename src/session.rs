@@ -466,7 +466,8 @@ struct Table {
 pub struct InUse;
 
 impl Sessions {
-    /// Adds a session, which gets its number here.
+    /// Adds a session, which gets its number here. Apart, so that it is made on this stack and not on its connection's.
+    #[inline(never)]
     pub fn add(&self, make: impl FnOnce(u64) -> Session) -> Arc<Session> {
         let mut table = self.lock();
         table.last += 1;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::ami::filter::Filters;
 use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
 use crate::auth::{self, Failure, Proof, security};
@@ -96,7 +97,7 @@ impl Core {
     }
 
     fn take_place(&self, session: &Session, login: &Login, mask: Classes) -> Result<(), Failure> {
-        let filters = login.user.filters.iter().cloned().collect();
+        let filters = filters_of(&login.user);
         let alone = !login.user.allowmultiplelogin;
         let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, self.bus.head());
         admitted.map_err(|_| Failure::InUse)
@@ -109,6 +110,12 @@ impl Core {
         }
         self.publish(security::success_event(&login.user.name, session, now), now);
     }
+}
+
+/// The user's filters, for the session to add to.
+#[inline(never)]
+fn filters_of(user: &User) -> Filters {
+    user.filters.iter().cloned().collect()
 }
 
 #[inline(never)]

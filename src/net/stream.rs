@@ -87,9 +87,13 @@ impl Stream {
     }
 
     /// Performs the TLS handshake, if there is one to perform, until `until` at the most.
-    #[inline(never)]
     pub fn handshake(&self, until: Instant) -> io::Result<()> {
-        let Some(tls) = &self.tls else { return Ok(()) };
+        self.tls.as_ref().map_or(Ok(()), |tls| self.handshake_tls(tls, until))
+    }
+
+    /// Apart, for the same reason as [`Stream::read_tls`].
+    #[inline(never)]
+    fn handshake_tls(&self, tls: &Mutex<Tls>, until: Instant) -> io::Result<()> {
         while lock(tls).connection.is_handshaking() {
             let mut records = [0; RECORDS];
             let received = self.receive(&mut records, Some(until))?;

@@ -14,7 +14,8 @@ use crate::session::{ANSWER_STALL, Session, Transport};
 use super::clock;
 
 /// Serves a connection until it ends. It counts as one that has not logged in from before the TLS handshake, so that one
-/// that is never finished counts too.
+/// that is never finished counts too. Apart, so that it has only its own needs on its stack.
+#[inline(never)]
 pub(crate) fn serve(core: &Core, stream: Stream) {
     let config = core.config();
     let manager = &config.manager;
@@ -186,7 +187,8 @@ impl<'a> Connection<'a> {
         Ok(open)
     }
 
-    /// WaitEvent: sleeps until there is an event, seen or not, or input, or the time is over.
+    /// WaitEvent: sleeps until there is an event, seen or not, or input, or the time is over. Apart, for the stack's sake.
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>, input: bool) -> Result<(), End> {
         self.session.catch_up(&self.core.bus, &mut self.out)?;
         self.flush()?;
