@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::Event;
+use super::posix::{self, Malformed};
 
 /// The filters of a session: an event passes if one of the including ones fits, where there are any, and none of the
 /// excluding ones does. (events/eventfilter-both.)
@@ -86,6 +87,12 @@ impl fmt::Display for FilterError {
     }
 }
 
+impl From<Malformed> for FilterError {
+    fn from(_: Malformed) -> FilterError {
+        FilterError::Compile
+    }
+}
+
 impl Filter {
     /// A filter in the old form: a regular expression over the whole event, excluding where a `!` stands before it.
     pub fn legacy(pattern: &[u8]) -> Result<Filter, FilterError> {
@@ -93,7 +100,7 @@ impl Filter {
         if pattern.is_empty() {
             return Err(FilterError::Format);
         }
-        Ok(Filter { exclude, name: None, header: None, method: Method::Regex(posix(pattern)?) })
+        Ok(Filter { exclude, name: None, header: None, method: Method::Regex(posix::compile(pattern)?) })
     }
 
     /// A filter with criteria: `action(include|exclude)`, `name(EVENT)`, `header(HEADER)` and `method(METHOD)`, parted by
@@ -124,7 +131,7 @@ impl Filter {
             b"starts_with" => Method::StartsWith(own()),
             b"ends_with" => Method::EndsWith(own()),
             b"contains" => Method::Contains(own()),
-            b"regex" => Method::Regex(posix(pattern)?),
+            b"regex" => Method::Regex(posix::compile(pattern)?),
             _ => return Err(FilterError::Format),
         };
         Ok(Filter { exclude, name, header, method })
@@ -156,125 +163,6 @@ impl Filter {
 fn bang(pattern: &[u8]) -> (bool, &[u8]) {
     pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest))
 }
-
-/// Compiles a POSIX extended expression. The engine's time is linear in the text, whatever the pattern; what the pattern
-/// may cost in memory is bounded by [`MAX_PROGRAM`].
-pub(crate) fn posix(pattern: &[u8]) -> Result<Regex, FilterError> {
-    RegexBuilder::new(&translate(pattern)?)
-        .dot_matches_new_line(true)
-        .unicode(false)
-        .size_limit(MAX_PROGRAM)
-        .dfa_size_limit(MAX_PROGRAM)
-        .build()
-        .map_err(|_| FilterError::Compile)
-}
-
-/// A POSIX extended expression in the engine's own syntax. They differ in brackets, where POSIX knows no escape, and in
-/// what a backslash means: before a letter POSIX takes the letter, the engine a class.
-fn translate(pattern: &[u8]) -> Result<String, FilterError> {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut rest = pattern;
-    // Where the last atom begins in `out`, where the open groups do, and whether the atom has been repeated already.
-    let (mut atom, mut groups, mut repeated) = (0, Vec::new(), false);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if matches!(byte, b'*' | b'+' | b'?' | b'{') {
-            // POSIX repeats what is repeated; the engine would take the second sign for "as few as can be".
-            if std::mem::replace(&mut repeated, true) {
-                out.insert_str(atom, "(?:");
-                out.push(')');
-            }
-            out.push(byte.into());
-            if byte == b'{' {
-                let end = tail.iter().position(|&b| b == b'}').ok_or(FilterError::Compile)?;
-                out.push_str(std::str::from_utf8(&tail[..=end]).map_err(|_| FilterError::Compile)?);
-                rest = &tail[end + 1..];
-            }
-            continue;
-        }
-        repeated = false;
-        if byte == b')' {
-            atom = groups.pop().ok_or(FilterError::Compile)?;
-            out.push(')');
-            continue;
-        }
-        atom = out.len();
-        match byte {
-            b'[' => rest = bracket(tail, &mut out)?,
-            b'(' => {
-                groups.push(atom);
-                out.push_str("(?:");
-            }
-            b'|' | b'^' | b'$' | b'.' => out.push(byte.into()),
-            b'\\' => {
-                let (&escaped, tail) = tail.split_first().ok_or(FilterError::Compile)?;
-                rest = tail;
-                match escaped {
-                    b'w' | b'W' | b's' | b'S' | b'b' | b'B' => out.extend(['\\', escaped.into()]),
-                    b'<' => out.push_str("\\b{start}"),
-                    b'>' => out.push_str("\\b{end}"),
-                    b'1'..=b'9' => return Err(FilterError::Compile),
-                    _ => literal(escaped, &mut out),
-                }
-            }
-            _ => literal(byte, &mut out),
-        }
-    }
-    Ok(out)
-}
-
-/// A bracket expression: everything in it stands for itself but `^` first, ranges and the `[:class:]` names.
-fn bracket<'p>(pattern: &'p [u8], out: &mut String) -> Result<&'p [u8], FilterError> {
-    out.push('[');
-    let mut rest = pattern;
-    if let Some(tail) = rest.strip_prefix(b"^") {
-        out.push('^');
-        rest = tail;
-    }
-    let mut first = true;
-    loop {
-        let (&byte, tail) = rest.split_first().ok_or(FilterError::Compile)?;
-        match byte {
-            b']' if !first => {
-                out.push(']');
-                return Ok(tail);
-            }
-            b'[' if tail.first().is_some_and(|b| matches!(b, b':' | b'.' | b'=')) => {
-                let close = [tail[0], b']'];
-                let end = tail[1..].windows(2).position(|pair| pair == close).ok_or(FilterError::Compile)?;
-                let name = &tail[1..1 + end];
-                match (tail[0], name) {
-                    (b':', name) if name.iter().all(u8::is_ascii_lowercase) => {
-                        out.push_str(&format!("[:{}:]", String::from_utf8_lossy(name)));
-                    }
-                    (_, [single]) => literal(*single, out),
-                    _ => return Err(FilterError::Compile),
-                }
-                rest = &tail[1 + end + 2..];
-                first = false;
-                continue;
-            }
-            // A range, unless it stands at an edge, where it is the character.
-            b'-' if !first && !tail.starts_with(b"]") => out.push('-'),
-            _ => literal(byte, out),
-        }
-        first = false;
-        rest = tail;
-    }
-}
-
-/// A byte that stands for itself.
-fn literal(byte: u8, out: &mut String) {
-    if byte.is_ascii_alphanumeric() || byte == b' ' {
-        out.push(byte.into());
-    } else {
-        let _ = fmt::Write::write_fmt(out, format_args!("\\x{byte:02x}"));
-    }
-}
-
-/// The most memory a compiled pattern, and the engine's cache for it, may take each: a line of 1,024 bytes stays far below
-/// it unless it counts in the thousands.
-const MAX_PROGRAM: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

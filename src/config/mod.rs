@@ -7,7 +7,7 @@
 pub mod acl;
 pub mod amibox;
 pub mod asterisk;
-mod complaint;
+pub(crate) mod complaint;
 mod disk;
 pub mod edit;
 pub mod http;

@@ -244,7 +244,7 @@ pub const MAX_DEPTH: usize = 10;
 pub const MAX_LINE: usize = 8191;
 
 #[cfg(test)]
-pub(super) mod memory {
+pub(crate) mod memory {
     //! Files in a table, for tests.
 
     use std::collections::BTreeMap;

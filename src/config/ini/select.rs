@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 use super::scan::trim;
 use super::{Category, Variable};
-use crate::ami::filter::posix;
+use crate::ami::posix;
 
 /// Picks categories that hold, for each `name=expression` given, a variable of that name whose value matches the POSIX
 /// extended expression. Templates are passed over unless `TEMPLATES=include` (them too) or `TEMPLATES=restrict` (them
@@ -47,7 +47,7 @@ impl Selector {
                 (b"TEMPLATES", b"include") => selector.templates = Templates::Include,
                 (b"TEMPLATES", b"restrict") => selector.templates = Templates::Restrict,
                 (b"", _) => {}
-                _ => match posix(value) {
+                _ => match posix::compile(value) {
                     Ok(expression) => selector.tests.push((name.to_vec(), expression)),
                     Err(_) => selector.malformed = true,
                 },

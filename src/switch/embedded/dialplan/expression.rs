@@ -1,0 +1,564 @@
+//! Expressions: what stands between `$[` and `]`, once its variables are substituted.
+//!
+//! A value is a text; numbers are made of it where an operator wants them, and unmade behind it. Quotes stay part of a text
+//! until two texts are compared, joined or matched. Whole numbers are computed exactly as long as they fit 64 bits.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::number::{Number, mathematics};
+use crate::ami::posix;
+
+/// Reads a dialplan function: its name and arguments.
+pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>;
+
+/// Why an expression has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExpressionError {
+    /// Two values without an operator between them, an operator without a value, a stray sign.
+    Syntax,
+    /// A quote or a parenthesis is not closed.
+    Open,
+    /// Parentheses, signs or conditions nest deeper than [`MAX_DEPTH`].
+    TooDeep,
+    /// A division by nothing.
+    DivisionByZero,
+    /// What stands on the right of `:` or `=~` is no regular expression.
+    Regex,
+    /// A function that is not there, or that wants other arguments.
+    Function,
+}
+
+impl fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ExpressionError::Syntax => "it is no expression",
+            ExpressionError::Open => "a quote or a parenthesis is not closed",
+            ExpressionError::TooDeep => "it nests too deep",
+            ExpressionError::DivisionByZero => "it divides by zero",
+            ExpressionError::Regex => "a regular expression expected",
+            ExpressionError::Function => "a function is not there, or wants other arguments",
+        })
+    }
+}
+
+/// The value of an expression.
+pub(crate) fn evaluate(text: &[u8], call: Call<'_>) -> Result<Vec<u8>, ExpressionError> {
+    let mut parser = Parser { rest: text, depth: 0, call };
+    if parser.peek()? == Token::End {
+        return Ok(Vec::new());
+    }
+    let value = parser.expression(0)?;
+    match parser.peek()? {
+        Token::End => Ok(value.into_text()),
+        _ => Err(ExpressionError::Syntax),
+    }
+}
+
+/// Whether a text counts as true, as the conditions of GotoIf, ExecIf and IF do: a number other than 0, or any other text.
+pub(crate) fn is_true(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit());
+    match digits.clone().next() {
+        Some(_) => digits.into_iter().any(|digit| *digit != b'0'),
+        None => !text.is_empty(),
+    }
+}
+
+struct Parser<'t, 'c> {
+    rest: &'t [u8],
+    depth: u32,
+    call: Call<'c>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'t> {
+    End,
+    Open,
+    Close,
+    Comma,
+    Operator(Operator),
+    /// A text in quotes, which are part of it.
+    Quoted(&'t [u8]),
+    Word(&'t [u8]),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    If,
+    Else,
+    Or,
+    And,
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Plus,
+    Minus,
+    Times,
+    Over,
+    Modulo,
+    /// `:`, which matches at the beginning.
+    Match,
+    /// `=~`, which matches anywhere.
+    Find,
+    Not,
+    /// `~~`
+    Join,
+}
+
+impl Operator {
+    /// How strongly it binds what stands beside it; none where nothing may stand before it. The complement binds more strongly
+    /// than a match: `! "x" =~ "y"` looks for y in 0.
+    fn strength(self) -> Option<u8> {
+        Some(match self {
+            Operator::If => 1,
+            Operator::Or => 2,
+            Operator::And => 3,
+            Operator::Equal
+            | Operator::Unequal
+            | Operator::Less
+            | Operator::LessOrEqual
+            | Operator::Greater
+            | Operator::GreaterOrEqual => 4,
+            Operator::Plus | Operator::Minus => 5,
+            Operator::Times | Operator::Over | Operator::Modulo => 6,
+            Operator::Match | Operator::Find => 7,
+            Operator::Join => SIGN + 1,
+            Operator::Not | Operator::Else => return None,
+        })
+    }
+}
+
+/// How strongly `-` and `!` before a value bind it.
+const SIGN: u8 = 8;
+
+/// Every operator as it is written, those that begin like another first.
+const OPERATORS: &[(&[u8], Operator)] = &[
+    (b"::", Operator::Else),
+    (b"==", Operator::Equal),
+    (b"=~", Operator::Find),
+    (b"!=", Operator::Unequal),
+    (b"<=", Operator::LessOrEqual),
+    (b">=", Operator::GreaterOrEqual),
+    (b"~~", Operator::Join),
+    (b"&&", Operator::And),
+    (b"||", Operator::Or),
+    (b"?", Operator::If),
+    (b"|", Operator::Or),
+    (b"&", Operator::And),
+    (b"=", Operator::Equal),
+    (b"<", Operator::Less),
+    (b">", Operator::Greater),
+    (b"+", Operator::Plus),
+    (b"-", Operator::Minus),
+    (b"*", Operator::Times),
+    (b"/", Operator::Over),
+    (b"%", Operator::Modulo),
+    (b":", Operator::Match),
+    (b"!", Operator::Not),
+];
+
+impl<'t> Parser<'t, '_> {
+    /// What binds at least that strongly.
+    fn expression(&mut self, least: u8) -> Result<Value<'t>, ExpressionError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(ExpressionError::TooDeep);
+        }
+        let mut left = self.operand()?;
+        while let Token::Operator(operator) = self.peek()? {
+            let Some(strength) = operator.strength().filter(|strength| *strength >= least) else { break };
+            self.next()?;
+            left = if operator == Operator::If {
+                let chosen = self.expression(strength)?;
+                if self.next()? != Token::Operator(Operator::Else) {
+                    return Err(ExpressionError::Syntax);
+                }
+                let other = self.expression(strength)?;
+                if left.is_null() { other } else { chosen }
+            } else {
+                let right = self.expression(strength + 1)?;
+                left.apply(operator, right)?
+            };
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    /// A value, the signs before it, or a function's.
+    fn operand(&mut self) -> Result<Value<'t>, ExpressionError> {
+        match self.next()? {
+            Token::Operator(Operator::Minus) => {
+                let value = self.expression(SIGN)?;
+                Ok(Value::Number(value.number().map_or(Number::Whole(0), Number::negative)))
+            }
+            Token::Operator(Operator::Not) => Ok(Value::truth(self.expression(SIGN)?.is_null())),
+            Token::Open => {
+                let value = self.expression(0)?;
+                match self.next()? {
+                    Token::Close => Ok(value),
+                    Token::End => Err(ExpressionError::Open),
+                    _ => Err(ExpressionError::Syntax),
+                }
+            }
+            Token::Word(name) if self.rest.starts_with(b"(") => self.function(name),
+            Token::Word(text) | Token::Quoted(text) => Ok(Value::Text(Cow::Borrowed(text))),
+            _ => Err(ExpressionError::Syntax),
+        }
+    }
+
+    /// A function's value; its arguments are expressions.
+    fn function(&mut self, name: &[u8]) -> Result<Value<'t>, ExpressionError> {
+        self.next()?;
+        let mut arguments = Vec::new();
+        if self.peek()? == Token::Close {
+            self.next()?;
+        } else {
+            loop {
+                arguments.push(self.expression(0)?);
+                match self.next()? {
+                    Token::Comma => {}
+                    Token::Close => break,
+                    Token::End => return Err(ExpressionError::Open),
+                    _ => return Err(ExpressionError::Syntax),
+                }
+            }
+        }
+        let numbers: Option<Vec<f64>> =
+            arguments.iter().map(|argument| argument.number().map(Number::as_float)).collect();
+        if let Some(result) = numbers.and_then(|numbers| mathematics(name, &numbers)) {
+            return Ok(Value::Number(Number::from(result)));
+        }
+        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(Value::into_text).collect();
+        let value = (self.call)(name, &arguments.join(&b','));
+        value.map(|text| Value::Text(Cow::Owned(text))).ok_or(ExpressionError::Function)
+    }
+
+    fn peek(&mut self) -> Result<Token<'t>, ExpressionError> {
+        let rest = self.rest;
+        let token = self.next();
+        self.rest = rest;
+        token
+    }
+
+    fn next(&mut self) -> Result<Token<'t>, ExpressionError> {
+        let text = self.rest.trim_ascii_start();
+        let Some(&byte) = text.first() else {
+            self.rest = text;
+            return Ok(Token::End);
+        };
+        let (length, token) = match byte {
+            b'(' => (1, Token::Open),
+            b')' => (1, Token::Close),
+            b',' => (1, Token::Comma),
+            b'"' => {
+                let length = quoted(text).ok_or(ExpressionError::Open)?;
+                (length, Token::Quoted(&text[..length]))
+            }
+            _ => match OPERATORS.iter().find(|(sign, _)| text.starts_with(sign)) {
+                Some((sign, operator)) => (sign.len(), Token::Operator(*operator)),
+                None => {
+                    let is_end = |byte: &u8| b" \t\r\n()|&=<>!+-*/%?:,\"".contains(byte);
+                    let mut length = text.iter().position(is_end).unwrap_or(text.len());
+                    if let Some(join) = text[..length].windows(2).position(|pair| pair == b"~~") {
+                        length = join;
+                    }
+                    (length, Token::Word(&text[..length]))
+                }
+            },
+        };
+        self.rest = &text[length..];
+        Ok(token)
+    }
+}
+
+/// How long the quoted text is that stands first, with its quotes.
+fn quoted(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    while at < text.len() {
+        match text[at] {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// What an operand is: as it was written, or computed.
+#[derive(Clone, Debug)]
+enum Value<'t> {
+    Text(Cow<'t, [u8]>),
+    Number(Number),
+}
+
+impl<'t> Value<'t> {
+    fn truth(is: bool) -> Value<'t> {
+        Value::Number(Number::Whole(is.into()))
+    }
+
+    fn into_text(self) -> Vec<u8> {
+        match self {
+            Value::Text(text) => text.into_owned(),
+            Value::Number(number) => number.to_string().into_bytes(),
+        }
+    }
+
+    /// Without the quotes round it.
+    fn bare(self) -> Vec<u8> {
+        let mut text = self.into_text();
+        if let [b'"', .., b'"'] = text[..] {
+            text.pop();
+            text.remove(0);
+        }
+        text
+    }
+
+    /// Whether it counts as nothing: empty, in quotes too, or zero.
+    fn is_null(&self) -> bool {
+        match self {
+            Value::Number(number) => number.as_float() == 0.0,
+            Value::Text(text) => {
+                matches!(&text[..], b"" | b"\"\"" | b"\"0\"")
+                    || Number::read(text).is_some_and(|number| number.as_float() == 0.0)
+            }
+        }
+    }
+
+    /// The number it is, if it is one; quotes make it none.
+    fn number(&self) -> Option<Number> {
+        match self {
+            Value::Text(text) => Number::read(text),
+            Value::Number(number) => Some(*number),
+        }
+    }
+
+    fn apply(self, operator: Operator, right: Value<'t>) -> Result<Value<'t>, ExpressionError> {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        let is = |orders: &[std::cmp::Ordering], left: Value<'t>, right: Value<'t>| {
+            let order = match (left.number(), right.number()) {
+                (Some(left), Some(right)) => left.compare(right),
+                _ => left.bare().cmp(&right.bare()),
+            };
+            Value::truth(orders.contains(&order))
+        };
+        Ok(match operator {
+            Operator::Or => {
+                if self.is_null() {
+                    right
+                } else {
+                    self
+                }
+            }
+            Operator::And => {
+                if self.is_null() || right.is_null() {
+                    Value::truth(false)
+                } else {
+                    self
+                }
+            }
+            Operator::Equal => is(&[Equal], self, right),
+            Operator::Unequal => is(&[Less, Greater], self, right),
+            Operator::Less => is(&[Less], self, right),
+            Operator::LessOrEqual => is(&[Less, Equal], self, right),
+            Operator::Greater => is(&[Greater], self, right),
+            Operator::GreaterOrEqual => is(&[Greater, Equal], self, right),
+            Operator::Join => Value::Text(Cow::Owned([self.bare(), right.bare()].concat())),
+            Operator::Match | Operator::Find => search(operator, &self.bare(), &right.bare())?,
+            _ => Value::Number(match (self.number(), right.number()) {
+                (Some(left), Some(right)) => compute(left, operator, right)?,
+                // What is no number makes the whole nothing.
+                _ => Number::Whole(0),
+            }),
+        })
+    }
+}
+
+/// What `:` and `=~` say: what the first group matched, or without one how many characters were.
+fn search(operator: Operator, text: &[u8], pattern: &[u8]) -> Result<Value<'static>, ExpressionError> {
+    let regex = posix::compile_with_groups(pattern).map_err(|_| ExpressionError::Regex)?;
+    let found = regex.captures(text).filter(|found| {
+        let whole = found.get(0).expect("the whole match is always there");
+        operator == Operator::Find || whole.start() == 0
+    });
+    let has_group = regex.captures_len() > 1;
+    Ok(match found {
+        Some(found) if has_group => {
+            Value::Text(Cow::Owned(found.get(1).map_or(Vec::new(), |group| group.as_bytes().to_vec())))
+        }
+        None if has_group => Value::Text(Cow::Borrowed(b"")),
+        found => Value::Number(Number::Whole(found.map_or(0, |found| found[0].len() as i64))),
+    })
+}
+
+/// A sum, difference, product, quotient or remainder; exact where both are whole and the result is.
+fn compute(one: Number, operator: Operator, other: Number) -> Result<Number, ExpressionError> {
+    if matches!(operator, Operator::Over | Operator::Modulo) && other.as_float() == 0.0 {
+        return Err(ExpressionError::DivisionByZero);
+    }
+    if let (Number::Whole(left), Number::Whole(right)) = (one, other) {
+        let exact = match operator {
+            Operator::Plus => left.checked_add(right),
+            Operator::Minus => left.checked_sub(right),
+            Operator::Times => left.checked_mul(right),
+            Operator::Over => left.checked_rem(right).filter(|rest| *rest == 0).map(|_| left / right),
+            _ => left.checked_rem(right),
+        };
+        if let Some(exact) = exact {
+            return Ok(Number::Whole(exact));
+        }
+    }
+    let (left, right) = (one.as_float(), other.as_float());
+    Ok(Number::from(match operator {
+        Operator::Plus => left + right,
+        Operator::Minus => left - right,
+        Operator::Times => left * right,
+        Operator::Over => left / right,
+        _ => left % right,
+    }))
+}
+
+/// How deep an expression may nest: each level takes a stack frame of the thread that evaluates it.
+const MAX_DEPTH: u32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Result<String, ExpressionError> {
+        let mut call = |name: &[u8], arguments: &[u8]| {
+            (name == b"LEN").then(|| arguments.len().to_string().into_bytes())
+        };
+        evaluate(text.as_bytes(), &mut call).map(|value| String::from_utf8(value).unwrap())
+    }
+
+    #[test]
+    fn expressions_have_values() {
+        let check = |text: &str, expect: &str| assert_eq!(value(text).as_deref(), Ok(expect), "{text}");
+        check("", "");
+        check("  ", "");
+        check("007", "007");
+        check("abc", "abc");
+        check("\"a b\"", "\"a b\"");
+        check("2 + 8 / 2", "6");
+        check("2+8/2", "6");
+        check("(2+8)/2", "5");
+        check("(3+8)/2", "5.5");
+        check("7 % 4", "3");
+        check("7.5 % 2", "1.5");
+        check("3+ -4", "-1");
+        check("--4", "4");
+        check("10 - 2 - 3", "5");
+        check("0.1 + 0.2", "0.3");
+        check("1 / 3", "0.333333333333333");
+        check("1795407482 * 1000", "1795407482000");
+        check("9223372036854775807 + 1", "9.22337203685478e+18");
+        check("1 / 100000", "1e-05");
+        check("abc + 1", "0");
+        check("1 = 1.0", "1");
+        check("10 > 9", "1");
+        check("\"10\" > \"9\"", "0");
+        check("010 = 10", "1");
+        check("\"010\" = \"10\"", "0");
+        check("\"5\" = 5", "1");
+        check("abc = \"abc\"", "1");
+        check("abc == abd", "0");
+        check("abc != abd", "1");
+        check("abc < abd", "1");
+        check("1 <= 1", "1");
+        check("1 >= 2", "0");
+        check("1 & 2", "1");
+        check("1 & 0", "0");
+        check("0 | abc", "abc");
+        check("\"\" | \"b\"", "\"b\"");
+        check("\"0\" | 5", "5");
+        check("1 || 0", "1");
+        check("1 && 0", "0");
+        check("1 | 0 & 0", "1");
+        check("!0", "1");
+        check("! abc", "0");
+        check("!!abc", "1");
+        check("!(1 = 2)", "1");
+        check("1 ? yes :: no", "yes");
+        check("0 ? yes :: no", "no");
+        check("\"\" ? yes :: no", "no");
+        check("2 > 1 ? 1 + 1 :: 3", "2");
+        check("0 ? a :: 0 ? b :: c", "c");
+        check("\"ab\" ~~ cd ~~ 1", "abcd1");
+        check("-1 = 0 - 1", "1");
+    }
+
+    #[test]
+    fn texts_are_matched() {
+        let check = |text: &str, expect: &str| assert_eq!(value(text).as_deref(), Ok(expect), "{text}");
+        check(r#""One Thousand Five Hundred" =~ "(T[^ ]+)""#, "Thousand");
+        check(r#""One Thousand Five Hundred" =~ "T[^ ]+""#, "8");
+        check(r#""One Thousand Five Hundred" : "T[^ ]+""#, "0");
+        check(r#""8015551212" : "(...)""#, "801");
+        check(r#""3075551212":"...(...)""#, "555");
+        check(r#"! "One Thousand Five Hundred" =~ "T[^ ]+""#, "0");
+        check(r#"!( "One Thousand Five Hundred" : "T[^ ]+" )"#, "1");
+        check(r#"abc : "x(.)""#, "");
+        check(r#"a1 =~ "[[:digit:]]""#, "1");
+    }
+
+    #[test]
+    fn functions_are_called() {
+        let check = |text: &str, expect: &str| assert_eq!(value(text).as_deref(), Ok(expect), "{text}");
+        check("TRUNC((3+8)/2)", "5");
+        check("FLOOR(-2.5)", "-3");
+        check("CEIL(-2.5)", "-2");
+        check("ROUND(-2.5)", "-3");
+        check("RINT(2.5)", "2");
+        check("RINT(-3.5)", "-4");
+        check("POW(2,10) + 1", "1025");
+        check("ROUND(3.5 * 2) = 7", "1");
+        check("LEN(abcd) + 1", "5");
+        check("LEN()", "0");
+        check("LEN(a,b)", "3");
+    }
+
+    #[test]
+    fn what_is_no_expression() {
+        let check = |text: &str, expect| assert_eq!(value(text), Err(expect), "{text}");
+        check("1 +", ExpressionError::Syntax);
+        check("= 1", ExpressionError::Syntax);
+        check("1 2", ExpressionError::Syntax);
+        check("\"a\"b", ExpressionError::Syntax);
+        check("1)", ExpressionError::Syntax);
+        check("1 ? 2", ExpressionError::Syntax);
+        check("1 :: 2", ExpressionError::Syntax);
+        check("1, 2", ExpressionError::Syntax);
+        check("(1", ExpressionError::Open);
+        check("\"a", ExpressionError::Open);
+        check("\"a\\\"", ExpressionError::Open);
+        check("LEN(1", ExpressionError::Open);
+        check("1 / 0", ExpressionError::DivisionByZero);
+        check("1 % 0", ExpressionError::DivisionByZero);
+        check("abc : \"[\"", ExpressionError::Regex);
+        check("NOSUCH(1)", ExpressionError::Function);
+        check("SQRT(a)", ExpressionError::Function);
+        for sign in ["(", "-", "!", "1?2::"] {
+            check(&format!("{}1", sign.repeat(10_000)), ExpressionError::TooDeep);
+        }
+    }
+
+    #[test]
+    fn conditions() {
+        let check = |text: &str, expect| assert_eq!(is_true(text.as_bytes()), expect, "{text}");
+        check("", false);
+        check("0", false);
+        check(" 0", false);
+        check("00", false);
+        check("-0", false);
+        check("1", true);
+        check("0.5", false);
+        check("-1", true);
+        check("no", true);
+        check("\"0\"", true);
+    }
+}

@@ -1,0 +1,386 @@
+//! Variables and expressions in a text: `${NAME}`, `${NAME:1:3}`, `${FUNCTION(arguments)}`, `$[ 1 + 2 ]`.
+//!
+//! What a name stands for, a [`Scope`] knows: a channel's, or that of a question that is asked without one. What is put in is
+//! not looked at again.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Dialplan, expression};
+
+/// Where a text is substituted: whose variables count, and what its functions may touch.
+pub(crate) trait Scope {
+    /// The value of a variable of exactly that name: the channel's own, those that every channel has, then a global one.
+    fn variable(&mut self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
+
+    /// Sets a variable; underscores before its name say that it is inherited.
+    fn set_variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault>;
+
+    /// Sets a global variable.
+    fn set_global(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault>;
+
+    /// Reads a function: the scope's own ones first, then [`functions::read`](super::functions::read).
+    fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault>;
+
+    /// Writes a function: the scope's own ones first, then [`functions::write`](super::functions::write).
+    fn set_function(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault>;
+
+    /// What there is beside the variables.
+    fn surroundings(&self) -> Surroundings<'_>;
+
+    /// Random bits.
+    fn random(&mut self) -> u64;
+
+    /// How deep substitutions are nested at this moment: a number to keep, 0 at first.
+    fn depth(&mut self) -> &mut u32;
+
+    /// Hears what went wrong in a text that is substituted all the same.
+    fn complain(&mut self, what: fmt::Arguments<'_>) {
+        log::debug!("{what}");
+    }
+}
+
+/// What a scope stands in.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// The dialplan, and in it the global variables.
+    pub(crate) dialplan: &'a Dialplan,
+    /// Unix time in microseconds.
+    pub(crate) now: u64,
+    /// The version of Asterisk that is spoken.
+    pub(crate) version: &'a str,
+}
+
+/// Why a function or a variable cannot be read or set. What is substituted is empty then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// There is no such function.
+    Unknown,
+    /// It cannot be read.
+    WriteOnly,
+    /// It cannot be set.
+    ReadOnly,
+    /// Whoever asks may not.
+    Forbidden,
+    /// It is a channel's, and there is none.
+    NoChannel,
+    /// Its arguments make no sense.
+    Arguments,
+    /// Its value makes no sense.
+    Value,
+    /// There is too much already.
+    Full,
+    /// Texts nest deeper than [`MAX_DEPTH`].
+    TooDeep,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Unknown => "there is no such function",
+            Fault::WriteOnly => "it cannot be read",
+            Fault::ReadOnly => "it cannot be set",
+            Fault::Forbidden => "it is not permitted here",
+            Fault::NoChannel => "there is no channel",
+            Fault::Arguments => "its arguments make no sense",
+            Fault::Value => "its value makes no sense",
+            Fault::Full => "there is too much already",
+            Fault::TooDeep => "it nests too deep",
+        })
+    }
+}
+
+/// Puts values in the place of variables, functions and expressions. What comes out is cut at [`MAX_TEXT`].
+pub(crate) fn substitute<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [u8]> {
+    if !text.contains(&b'$') {
+        return Cow::Borrowed(text);
+    }
+    match nested(scope, |scope| replace(text, scope)) {
+        Ok(value) => value,
+        Err(fault) => {
+            scope.complain(format_args!("\"{}\" is left empty: {fault}", text.escape_ascii()));
+            Cow::Borrowed(b"")
+        }
+    }
+}
+
+/// The value of what is named as between `${` and `}`: a variable or a function, and a part of it where one is asked for.
+pub(crate) fn look_up(name: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
+    let (name, part) = split_part(name);
+    let value = read(name, scope).unwrap_or_else(|fault| {
+        scope.complain(format_args!("{} is empty: {fault}", name.escape_ascii()));
+        Vec::new()
+    });
+    match part {
+        None => value,
+        Some(part) => cut(&value, part).to_vec(),
+    }
+}
+
+/// The value of a variable or of a function, which has parentheses; empty for a variable that is not there.
+pub(crate) fn read(name: &[u8], scope: &mut dyn Scope) -> Result<Vec<u8>, Fault> {
+    match as_function(name) {
+        Some((function, arguments)) => call(function, arguments, scope),
+        None => Ok(scope.variable(name).map(Cow::into_owned).unwrap_or_default()),
+    }
+}
+
+/// Sets a variable or a function, which has parentheses.
+pub(crate) fn assign(name: &[u8], value: &[u8], scope: &mut dyn Scope) -> Result<(), Fault> {
+    match as_function(name) {
+        Some((function, arguments)) => scope.set_function(function, arguments, value),
+        None => scope.set_variable(name, value),
+    }
+}
+
+/// Reads a function. Its arguments may name others, which may name others.
+fn call(name: &[u8], arguments: &[u8], scope: &mut dyn Scope) -> Result<Vec<u8>, Fault> {
+    nested(scope, |scope| scope.function(name, arguments))?
+}
+
+/// Does something one level deeper, if that is not too deep.
+fn nested<T>(scope: &mut dyn Scope, run: impl FnOnce(&mut dyn Scope) -> T) -> Result<T, Fault> {
+    if *scope.depth() >= MAX_DEPTH {
+        return Err(Fault::TooDeep);
+    }
+    *scope.depth() += 1;
+    let value = run(scope);
+    *scope.depth() -= 1;
+    Ok(value)
+}
+
+fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [u8]> {
+    let mut out: Option<Vec<u8>> = None;
+    let mut rest = text;
+    while let Some(at) = rest.windows(2).position(|pair| matches!(pair, b"${" | b"$[")) {
+        let out = out.get_or_insert_with(|| Vec::with_capacity(text.len() + 32));
+        let (open, close) = if rest[at + 1] == b'{' { (b'{', b'}') } else { (b'[', b']') };
+        if rest[..at].ends_with(b"\\") {
+            out.extend_from_slice(&rest[..at - 1]);
+            out.extend_from_slice(&rest[at..at + 2]);
+            rest = &rest[at + 2..];
+            continue;
+        }
+        out.extend_from_slice(&rest[..at]);
+        let inside = &rest[at + 2..];
+        let end = closing(inside, open, close);
+        if end == inside.len() {
+            scope.complain(format_args!("\"{}\" is not closed", rest[at..].escape_ascii()));
+        }
+        let inner = substitute(&inside[..end], scope);
+        let value = if open == b'{' { look_up(&inner, scope) } else { compute(&inner, scope) };
+        out.extend_from_slice(&value);
+        out.truncate(MAX_TEXT);
+        rest = inside.get(end + 1..).unwrap_or_default();
+    }
+    match out {
+        None => Cow::Borrowed(text),
+        Some(mut out) => {
+            out.extend_from_slice(rest);
+            out.truncate(MAX_TEXT);
+            Cow::Owned(out)
+        }
+    }
+}
+
+/// An expression's value; a wrong one has none.
+fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
+    let mut fault = None;
+    let value = expression::evaluate(text, &mut |name, arguments| {
+        call(name, arguments, scope).map_err(|why| fault = Some(why)).ok()
+    });
+    value.unwrap_or_else(|error| {
+        match fault {
+            Some(fault) => scope.complain(format_args!("$[{}] is empty: {fault}", text.escape_ascii())),
+            None => scope.complain(format_args!("$[{}] is empty: {error}", text.escape_ascii())),
+        }
+        Vec::new()
+    })
+}
+
+/// Where the bracket closes that was open before this text; its end, where it does not.
+fn closing(text: &[u8], open: u8, close: u8) -> usize {
+    let mut depth = 0;
+    let closes = |byte: &u8| {
+        if *byte == open {
+            depth += 1;
+        } else if *byte == close {
+            if depth == 0 {
+                return true;
+            }
+            depth -= 1;
+        }
+        false
+    };
+    text.iter().position(closes).unwrap_or(text.len())
+}
+
+/// Takes a function's name and its arguments apart; `None` for what is a variable's name.
+pub(crate) fn as_function(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let open = name.iter().position(|&b| b == b'(')?;
+    let arguments = name[open + 1..].strip_suffix(b")")?;
+    Some((&name[..open], arguments))
+}
+
+/// Takes the name and what follows its first bare colon apart.
+fn split_part(name: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut depth = 0_u32;
+    let bare_colon = |byte: &u8| {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        *byte == b':' && depth == 0
+    };
+    match name.iter().position(bare_colon) {
+        Some(at) => (&name[..at], Some(&name[at + 1..])),
+        None => (name, None),
+    }
+}
+
+/// The part of a value that `OFFSET` or `OFFSET:LENGTH` asks for. A negative offset counts from the end, and a negative length
+/// leaves off so many at the end.
+fn cut<'v>(value: &'v [u8], part: &[u8]) -> &'v [u8] {
+    let (offset, length) = match part.iter().position(|&b| b == b':') {
+        Some(at) => (&part[..at], Some(&part[at + 1..])),
+        None => (part, None),
+    };
+    let size = value.len() as i64;
+    let offset = whole_number(offset);
+    let from = if offset < 0 { (size + offset).max(0) } else { offset.min(size) };
+    let to = match length.map(whole_number) {
+        None => size,
+        Some(length) if length < 0 => (size + length).max(from),
+        Some(length) => (from + length).min(size),
+    };
+    &value[from as usize..to as usize]
+}
+
+/// The number that a text begins with, 0 without one; as large as matters here at the most.
+pub(super) fn whole_number(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        _ => (false, text),
+    };
+    let number = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0_i64, |number, digit| (number * 10 + i64::from(digit - b'0')).min(MAX_NUMBER));
+    if negative { -number } else { number }
+}
+
+/// The longest text that substitution makes, in bytes, twice what Asterisk keeps: what a client may double again and again has
+/// an end.
+pub(crate) const MAX_TEXT: usize = 8192;
+/// How deep names, expressions and what EVAL evaluates may nest: each level takes stack of the thread that asks.
+pub(crate) const MAX_DEPTH: u32 = 24;
+/// Larger numbers than this count as this one: sums of them do not overflow.
+const MAX_NUMBER: i64 = i64::MAX / 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Table;
+    use super::*;
+
+    fn table() -> Table {
+        Table::new(&[
+            ("NUMBER", "98765"),
+            ("NAME", "NUMBER"),
+            ("SENTENCE", "The quick brown fox"),
+            ("ONE", "1"),
+            ("EMPTY", ""),
+            ("DOLLAR", "${NUMBER}"),
+        ])
+    }
+
+    #[test]
+    fn texts_are_substituted() {
+        let check = |text: &str, expect: &str| {
+            let value = substitute(text.as_bytes(), &mut table()).into_owned();
+            assert_eq!(String::from_utf8_lossy(&value), expect, "{text}");
+        };
+        check("plain", "plain");
+        check("", "");
+        check("$5 and 5$", "$5 and 5$");
+        check("${NUMBER}", "98765");
+        check("<${NUMBER}>${ONE}", "<98765>1");
+        check("${${NAME}}", "98765");
+        check("${NUM${EMPTY}BER}", "98765");
+        check("${NOTHING}", "");
+        check("${number}", "");
+        check("${DOLLAR}", "${NUMBER}");
+        check("${NUMBER:2}", "765");
+        check("${NUMBER:-2}", "65");
+        check("${NUMBER:0:3}", "987");
+        check("${NUMBER:1:3}", "876");
+        check("${NUMBER:-4:2}", "87");
+        check("${NUMBER:1:-1}", "876");
+        check("${NUMBER:0:-9}", "");
+        check("${NUMBER:9}", "");
+        check("${NUMBER:-9}", "98765");
+        check("${NUMBER:}", "98765");
+        check("${NUMBER:1:0}", "");
+        check("${NUMBER:99999999999999999999:1}", "");
+        check("${NUMBER:${ONE}}", "8765");
+        check("${SENTENCE:4:5}", "quick");
+        check("$[1 + 2]", "3");
+        check("$[${NUMBER} + 1]", "98766");
+        check("$[$[1 + 2] * ${NUMBER:0:1}]", "27");
+        check("x$[\"${SENTENCE}\" =~ \"(q[a-z]*)\"]y", "xquicky");
+        check("$[1 +]", "");
+        check("${LEN(${SENTENCE})}", "19");
+        check("${LEN(${SENTENCE}):1}", "9");
+        check("${LEN(a:b)}", "3");
+        check("$[LEN(${NUMBER}) + 1]", "6");
+        check("${NOSUCH(x)}", "");
+        check("${IF($[${ONE} = 1]?yes:no)}", "yes");
+        check(r"\${NUMBER} \$[1]", "${NUMBER} $[1]");
+        check("${NUMBER", "98765");
+        check("$[1+1", "2");
+        check("${", "");
+        check("$", "$");
+        check("a,b\\,c", "a,b\\,c");
+    }
+
+    #[test]
+    fn what_needs_nothing_is_not_copied() {
+        for text in ["plain", "5$"] {
+            assert!(matches!(substitute(text.as_bytes(), &mut table()), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn nothing_grows_or_nests_without_an_end() {
+        let mut table = Table::new(&[("A", "x")]);
+        for _ in 0..64 {
+            let value = substitute(b"${A}${A}", &mut table).into_owned();
+            assign(b"A", &value, &mut table).unwrap();
+        }
+        assert_eq!(look_up(b"A", &mut table).len(), MAX_TEXT);
+        for text in ["${", "$["] {
+            assert_eq!(&*substitute(text.repeat(4000).as_bytes(), &mut table), b"");
+        }
+        let deep = format!("${{{}X{}}}", "CUT(".repeat(1000), ")".repeat(1000));
+        assert_eq!(&*substitute(deep.as_bytes(), &mut table), b"");
+        assign(b"LOOP", b"${EVAL(${LOOP})}", &mut table).unwrap();
+        assert_eq!(&*substitute(b"${EVAL(${LOOP})}", &mut table), b"");
+        assert_eq!(*table.depth(), 0);
+    }
+
+    #[test]
+    fn names_are_variables_or_functions() {
+        let check = |name: &str, expect: Option<(&str, &str)>| {
+            let expect = expect.map(|(name, arguments)| (name.as_bytes(), arguments.as_bytes()));
+            assert_eq!(as_function(name.as_bytes()), expect, "{name}");
+        };
+        check("X", None);
+        check("X(a", None);
+        check("X(a)", Some(("X", "a")));
+        check("X(a(b),c)", Some(("X", "a(b),c")));
+        check("X()", Some(("X", "")));
+        check("X(a)b", None);
+    }
+}
