@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -505,10 +505,11 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// How many are connected over TCP or TLS and have not logged in.
-    pub fn waiting_for_login(&self) -> usize {
+    /// How many are connected over TCP or TLS and have not logged in: all of them, and those from that address.
+    pub fn waiting_for_login(&self, peer: IpAddr) -> (usize, usize) {
         let all = self.all();
-        all.iter().filter(|session| session.is_streaming() && session.may().is_none()).count()
+        let waiting = all.iter().filter(|session| session.is_streaming() && session.may().is_none());
+        waiting.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.peer.ip() == peer)))
     }
 
     /// Whether that user has a session.

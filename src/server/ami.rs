@@ -1,6 +1,7 @@
 //! AMI over TCP and TLS: the life of a connection, on its own thread.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,9 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
     let config = core.config();
     let manager = &config.manager;
     let (peer, local) = (stream.peer(), stream.local());
-    let waiting = core.sessions.waiting_for_login();
-    if waiting >= manager.authlimit {
+    let (waiting, from_there) = core.sessions.waiting_for_login(peer.ip());
+    let full = waiting >= manager.authlimit || from_there >= share(peer.ip(), manager.authlimit);
+    if full {
         core.metrics.refused.count();
         log::warn!("connection from {peer} closed: authlimit is reached");
         // Over TLS the client learns of it as it would without: an end behind the handshake. Unless that is a flood.
@@ -36,7 +38,7 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
         core.sessions.add(|id| Session::new(id, transport, peer, local, clock::now(), Some(stream)));
     let _guard = Guard { core, session: &session };
     let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
-    if waiting >= manager.authlimit {
+    if full {
         let _ = connection.stream.handshake(Instant::now() + REFUSED_HANDSHAKE);
         return;
     }
@@ -50,6 +52,12 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
             log::warn!("{peer} is disconnected: it fell behind the event log");
         }
     }
+}
+
+/// How many of the places for connections that have not logged in one address may take: half of them, so that nobody can
+/// keep everybody else out. This machine is trusted with all.
+fn share(peer: IpAddr, authlimit: usize) -> usize {
+    if peer.to_canonical().is_loopback() { authlimit } else { authlimit.div_ceil(2) }
 }
 
 /// Takes the session out of the table however its thread ends, and closes the connection.
@@ -231,3 +239,19 @@ const REFUSED_HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// How much answer is gathered before it is written, when more requests wait behind.
 const FLUSH: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_places_to_others() {
+        let check = |peer: &str, limit, expect| {
+            assert_eq!(share(peer.parse().unwrap(), limit), expect, "{peer} of {limit}")
+        };
+        check("127.0.0.1", 50, 50);
+        check("::ffff:127.0.0.1", 50, 50);
+        check("192.0.2.1", 50, 25);
+        check("2001:db8::1", 1, 1);
+    }
+}
