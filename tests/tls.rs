@@ -18,7 +18,7 @@ fn start(tls: &str) -> RunningServer {
         "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\ntlsenable = yes\n\
          tlsbindaddr = 127.0.0.1:@AMIS_PORT@\n{tls}\n{USERS}"
     );
-    let server = RunningServer::over(
+    RunningServer::over(
         &[
             ("manager.conf", &manager),
             ("cert.pem", &pem("ecdsa.cert.pem")),
@@ -28,8 +28,7 @@ fn start(tls: &str) -> RunningServer {
             ("ca.pem", &pem("ca.cert.pem")),
         ],
         &ServerOptions::default(),
-    );
-    server
+    )
 }
 
 fn pem(name: &str) -> String {
