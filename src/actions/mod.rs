@@ -5,6 +5,7 @@
 
 mod absent;
 mod bridges;
+mod config_files;
 mod console;
 mod login;
 mod mailbox;
@@ -60,6 +61,8 @@ pub struct Core {
     /// Who reads the configuration again when a client asks for it.
     reloader: OnceLock<Box<dyn Reload>>,
     bridges: bridges::Technologies,
+    /// Held by the one UpdateConfig that is being done, while it reads and writes; nobody else waits for it.
+    files: Mutex<()>,
     table: Table,
 }
 
@@ -96,6 +99,7 @@ impl Core {
             throttle: Mutex::default(),
             reloader: OnceLock::new(),
             bridges: bridges::Technologies::default(),
+            files: Mutex::default(),
         };
         core.configure_bus();
         core

@@ -8,6 +8,7 @@ pub mod acl;
 pub mod amibox;
 pub mod asterisk;
 pub(crate) mod complaint;
+pub mod confined;
 mod disk;
 pub mod edit;
 pub mod http;
