@@ -12,7 +12,9 @@ use crate::config::ini::{Document, Variable};
 
 use super::substitute::{Fault, Scope, Surroundings, substitute};
 use super::time::Times;
-use super::{AddError, Dialplan, General, Include, Line, MAX_STEPS, Name, Place, Priority, functions};
+use super::{
+    AddError, Dialplan, General, Include, Line, MAX_PRIORITY, MAX_STEPS, Name, Place, Priority, functions,
+};
 
 impl Dialplan {
     /// The dialplan that a file, with those that it includes, describes.
@@ -352,8 +354,6 @@ impl Scope for Reading<'_> {
 /// Keys of `[general]` that Asterisk knows and that change nothing here.
 const IGNORED: &[&str] =
     &["static", "writeprotect", "extenpatternmatchnew", "userscontext", "priorityjumping", "overrideswitch"];
-/// The greatest priority: with it, sums of priorities do not overflow.
-const MAX_PRIORITY: u32 = 1_000_000;
 /// Among how many names a guess is made for one that is not there.
 const MAX_GUESSES: usize = 1000;
 
