@@ -1,7 +1,7 @@
 //! What ShowDialPlan and `dialplan show` tell: a context, an extension, or everything, line by line.
 
 use super::context::{Context, Extension, Include};
-use super::{Dialplan, Line, Priority, REGISTRAR};
+use super::{Dialplan, Line, MAX_REACH, Priority, REGISTRAR};
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 
 /// One thing that is told.
@@ -67,7 +67,7 @@ struct Tour<'d, 'a> {
 
 impl<'d> Tour<'d, '_> {
     fn context(&mut self, context: &'d Context, included: bool) {
-        if self.seen.contains(&&*context.name) {
+        if self.seen.contains(&&*context.name) || self.seen.len() == MAX_REACH {
             return;
         }
         self.seen.push(&context.name);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::functions;
-use super::substitute::{Fault, Scope, Surroundings};
+use super::substitute::{Depth, Fault, Scope, Surroundings};
 use super::{Dialplan, globals};
 use crate::ami::{Classes, Event};
 
@@ -24,8 +24,8 @@ pub(crate) struct Unbound<'a> {
     /// What was set on the way: reading sets a channel's variables, and there is none that would keep them.
     /// (core/getvar-functions-logic.)
     pub(crate) passing: Passing,
-    /// How deep substitutions are nested: 0.
-    pub(crate) depth: u32,
+    /// How deep substitutions are nested.
+    pub(crate) depth: Depth,
 }
 
 /// What becomes of variables that are set without a channel.
@@ -110,7 +110,7 @@ impl Scope for Unbound<'_> {
         (self.random)()
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }

@@ -29,7 +29,7 @@ impl Small {
             others: &mut (),
             tell: &mut |event| self.events.push(event),
             passing,
-            depth: 0,
+            depth: Default::default(),
         });
     }
 
