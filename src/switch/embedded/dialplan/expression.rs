@@ -9,8 +9,8 @@ use std::fmt;
 use super::number::{Number, mathematics};
 use crate::ami::posix;
 
-/// Reads a dialplan function: its name and arguments.
-pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>;
+/// Reads a dialplan function: its name, its arguments, and how deep in the expression it stands.
+pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8], u32) -> Option<Vec<u8>>;
 
 /// Why an expression has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ impl<'t> Parser<'t, '_> {
             return Ok(Value::Number(Number::from(result)));
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(Value::into_text).collect();
-        let value = (self.call)(name, &arguments.join(&b','));
+        let value = (self.call)(name, &arguments.join(&b','), self.depth);
         value.map(|text| Value::Text(Cow::Owned(text))).ok_or(ExpressionError::Function)
     }
 
@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Result<String, ExpressionError> {
-        let mut call = |name: &[u8], arguments: &[u8]| {
+        let mut call = |name: &[u8], arguments: &[u8], _: u32| {
             (name == b"LEN").then(|| arguments.len().to_string().into_bytes())
         };
         evaluate(text.as_bytes(), &mut call).map(|value| String::from_utf8(value).unwrap())

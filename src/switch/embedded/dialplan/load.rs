@@ -10,9 +10,11 @@ use crate::config::Complaint;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Document, Variable};
 
-use super::substitute::{Fault, Scope, Surroundings, substitute};
+use super::substitute::{Depth, Fault, Scope, Surroundings, substitute};
 use super::time::Times;
-use super::{AddError, Dialplan, General, Include, Line, MAX_STEPS, Name, Place, Priority, functions};
+use super::{
+    AddError, Dialplan, General, Include, Line, MAX_PRIORITY, MAX_STEPS, Name, Place, Priority, functions,
+};
 
 impl Dialplan {
     /// The dialplan that a file, with those that it includes, describes.
@@ -270,7 +272,7 @@ impl<'a> Loader<'a> {
 
     /// With global variables put in.
     fn substituted<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        substitute(text, &mut Reading { dialplan: &self.dialplan, depth: 0 })
+        substitute(text, &mut Reading { dialplan: &self.dialplan, depth: Depth::default() })
     }
 
     fn place(&mut self, line: &'a Variable) -> Place {
@@ -295,7 +297,7 @@ impl<'a> Loader<'a> {
 }
 
 /// `NAME(ARGUMENTS)` taken apart; in an older form a comma stands in the place of the parentheses.
-pub(super) fn application(text: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn application(text: &[u8]) -> (&[u8], &[u8]) {
     let Some(at) = text.iter().position(|byte| matches!(byte, b'(' | b',')) else { return (text, b"") };
     let (name, rest) = (text[..at].trim_ascii(), &text[at + 1..]);
     match text[at] {
@@ -312,7 +314,7 @@ fn number(text: &[u8]) -> Option<u32> {
 /// What names stand for while the file is read: global variables.
 struct Reading<'d> {
     dialplan: &'d Dialplan,
-    depth: u32,
+    depth: Depth,
 }
 
 impl Scope for Reading<'_> {
@@ -344,7 +346,7 @@ impl Scope for Reading<'_> {
         0
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }
@@ -352,8 +354,6 @@ impl Scope for Reading<'_> {
 /// Keys of `[general]` that Asterisk knows and that change nothing here.
 const IGNORED: &[&str] =
     &["static", "writeprotect", "extenpatternmatchnew", "userscontext", "priorityjumping", "overrideswitch"];
-/// The greatest priority: with it, sums of priorities do not overflow.
-const MAX_PRIORITY: u32 = 1_000_000;
 /// Among how many names a guess is made for one that is not there.
 const MAX_GUESSES: usize = 1000;
 

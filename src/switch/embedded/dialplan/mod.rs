@@ -5,6 +5,7 @@
 //! channel are in [`functions`].
 
 pub(crate) mod access;
+pub(crate) mod actions;
 pub(crate) mod arguments;
 mod context;
 pub(crate) mod expression;
@@ -13,8 +14,10 @@ pub(crate) mod globals;
 mod load;
 pub(crate) mod number;
 pub(crate) mod pattern;
+pub(crate) mod show;
 pub(crate) mod substitute;
 pub(crate) mod time;
+pub(crate) mod unbound;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +26,8 @@ use crate::date::Date;
 
 pub(crate) use context::{Context, Extension, Include};
 pub(crate) use globals::Globals;
-pub(crate) use substitute::{Fault, Scope, Surroundings, assign, look_up, substitute};
+pub(crate) use load::application;
+pub(crate) use substitute::{Depth, Fault, Scope, Surroundings, assign, look_up, substitute};
 
 use pattern::{Fit, Pattern, PatternError, without_dashes};
 
@@ -377,6 +381,8 @@ impl<'a> Name<'a> {
 pub(crate) const REGISTRAR: &str = "pbx_config";
 /// The most steps and hints that there may be: clients can add some, and memory has an end.
 pub(crate) const MAX_STEPS: usize = 500_000;
+/// The greatest priority: with it, sums of priorities do not overflow.
+pub(crate) const MAX_PRIORITY: u32 = 1_000_000;
 /// How many contexts one may reach by its includes, itself among them: each takes stack of the thread that asks.
 const MAX_REACH: usize = 128;
 

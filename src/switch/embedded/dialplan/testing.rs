@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::substitute::{Fault, Scope, Surroundings};
+use super::substitute::{Depth, Fault, Scope, Surroundings};
 use super::{Dialplan, functions, globals};
 use crate::config::Complaint;
 use crate::config::ini::{self, memory::Memory};
@@ -15,7 +15,7 @@ pub(crate) struct Table {
     variables: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) dialplan: Dialplan,
     random: u64,
-    depth: u32,
+    depth: Depth,
 }
 
 impl Table {
@@ -62,7 +62,7 @@ impl Scope for Table {
         self.random >> 16
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use super::testing::{dialplan, load, load_from};
+use super::testing::{Table, dialplan, load, load_from};
+use super::time::Times;
 use super::*;
 use crate::config::ini::memory::Memory;
 
@@ -348,5 +349,70 @@ fn the_dialplans_of_the_transcripts_load() {
     for name in ["core-base", "core-hints", "calls-basic", "calls-transfer", "queues-basic", "states-parking"]
     {
         check(name, &[]);
+    }
+}
+
+#[test]
+fn noise_makes_nothing_panic() {
+    let words = [
+        "${",
+        "$[",
+        "}",
+        "]",
+        "(",
+        ")",
+        "\\",
+        "\"",
+        ",",
+        ":",
+        "-",
+        "&",
+        "=~",
+        "1",
+        "0",
+        "9.5",
+        "X",
+        "_",
+        "[",
+        "!",
+        ".",
+        "/",
+        "a",
+        "n",
+        "s",
+        "EVAL",
+        "CUT",
+        "IF",
+        "?",
+        "::",
+        "%",
+        " ",
+        "*",
+        "+",
+        "same => ",
+        "exten => ",
+        "\n",
+        "[c]\n",
+        "hint",
+        "include => ",
+        "\u{e9}",
+    ];
+    let mut table = Table::new(&[("a", "x-y"), ("X", "${a}")]);
+    for _ in 0..20_000 {
+        let length = table.random() % 12;
+        let text: String = (0..length).map(|_| words[table.random() as usize % words.len()]).collect();
+        let bytes = text.as_bytes();
+        substitute(bytes, &mut table);
+        look_up(bytes, &mut table);
+        let _ = assign(bytes, b"1,2", &mut table);
+        let _ = expression::evaluate(bytes, &mut |_, _, _| None);
+        let _ = Times::parse(bytes).map(|times| times.include(&now()));
+        let _ = Pattern::parse(bytes)
+            .map(|pattern| (pattern.fit(bytes), pattern.cmp(&Pattern::parse(b"X.").unwrap())));
+        arguments::split(bytes, 3);
+        let (dialplan, _) = load(&format!("[c]\nexten => {text}\n{text}"));
+        let _ = dialplan.show(Some(b"c"), Some(bytes));
+        dialplan.can_match(b"c", bytes, 1, bytes, &now());
+        dialplan.find(b"c", bytes, 1, bytes, &now());
     }
 }
