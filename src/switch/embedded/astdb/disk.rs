@@ -1,8 +1,8 @@
 //! The file that the entries survive in, and what is wrong with it.
 //!
-//! The format is redb's: every transaction goes to pages that nothing else needs, and then one pointer changes, so that a
-//! crash at any moment leaves the transaction before or the one after. Every page has a checksum, and all are looked at
-//! when the file is opened.
+//! The format is redb's: a transaction goes to pages that nothing else needs, and then one pointer changes, so that a crash
+//! at any moment leaves the transaction before or the one after. Every page has a checksum, and all are looked at when the
+//! file is opened.
 
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -19,6 +19,7 @@ use redb::{
 use super::OpenError;
 use super::key_path::KeyPath;
 use super::tree::{Change, Tree};
+use super::writer::Medium;
 
 /// The open file.
 pub(super) struct Disk {
@@ -67,13 +68,10 @@ impl Disk {
             }
         }
     }
+}
 
-    /// Writes changes in one transaction: all of them are on the disk when this returns. After an error nothing more can
-    /// be written until it is opened again.
-    ///
-    /// # Errors
-    /// What the system, or the format, has to say.
-    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), String> {
+impl Medium for Disk {
+    fn commit(&mut self, changes: &[Change]) -> Result<(), String> {
         let Some(database) = &self.database else { return Err("it is not open".to_owned()) };
         // A page that is damaged while it is in use makes the library panic: that is a failed write, no more.
         let written = panic::catch_unwind(AssertUnwindSafe(|| write(database, changes)));
@@ -87,11 +85,7 @@ impl Disk {
         outcome
     }
 
-    /// Opens the file again once it has failed: what it holds now.
-    ///
-    /// # Errors
-    /// It still cannot be opened. It is left as it is, also if it is damaged.
-    pub(super) fn reopen(&mut self) -> Result<Tree, String> {
+    fn reopen(&mut self) -> Result<Tree, String> {
         self.close();
         match load(&self.file) {
             Ok((database, tree)) => {
@@ -100,12 +94,12 @@ impl Disk {
             }
             Err(Fault::InUse) => Err("another process has it".to_owned()),
             Err(Fault::System(error)) => Err(error.to_string()),
+            // It is left as it is: setting it aside is for a start, when nobody relies on what is in memory.
             Err(Fault::Damaged(why)) => Err(format!("it is damaged: {why}")),
         }
     }
 
-    /// Lets go of the file.
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         if let Some(database) = self.database.take() {
             // A file that is not closed well is repaired when it is opened next.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| database.close()));
@@ -114,7 +108,10 @@ impl Disk {
 }
 
 fn write(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
+    let mut transaction = database.begin_write()?;
+    // The pages are on the disk before the pointer to them is written. In one phase a last transaction whose pages are
+    // damaged could not be told from one that a crash cut short, and the one before would be taken in silence.
+    transaction.set_two_phase_commit(true);
     {
         let mut table = transaction.open_table(TABLE)?;
         for change in changes {

@@ -17,6 +17,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use disk::Disk;
 use key_path::KeyPath;
@@ -116,7 +117,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store, OpenError> {
         let (disk, tree) = Disk::open(folder)?;
         let writer =
-            Writer::start(disk, tree).map_err(|error| OpenError::System(folder.to_owned(), error))?;
+            Writer::start(disk, tree, RETRY).map_err(|error| OpenError::System(folder.to_owned(), error))?;
         Ok(Store { writer })
     }
 
@@ -262,6 +263,9 @@ pub const MAX_BYTES: usize = 64 << 20;
 
 /// How many writes that nobody waits for may be on their way to the disk.
 pub const MAX_WAITING: usize = 65_536;
+
+/// How long after a disk has failed it is tried once more.
+const RETRY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::disk::Disk;
 use super::tree::{Change, Tree};
 use super::{Error, MAX_WAITING};
 
@@ -17,6 +16,24 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Guards the thread, which is joined once; none in memory.
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What survives a restart. After a failure it takes nothing until it is opened again.
+pub(super) trait Medium: Send + 'static {
+    /// Writes changes, all or none: they are there for good when this returns.
+    ///
+    /// # Errors
+    /// Why they are not, or why that is not known.
+    fn commit(&mut self, changes: &[Change]) -> Result<(), String>;
+
+    /// Opens it again: what it holds.
+    ///
+    /// # Errors
+    /// Why that does not go.
+    fn reopen(&mut self) -> Result<Tree, String>;
+
+    /// Lets go of it.
+    fn close(&mut self);
 }
 
 struct Shared {
@@ -67,18 +84,18 @@ impl Writer {
         Writer { shared: Arc::new(Shared::new(Tree::default(), Door::Memory)), thread: Mutex::default() }
     }
 
-    /// Entries as a disk has them.
+    /// Entries that a disk has. Once it has failed it is tried again after `retry`, and so on.
     ///
     /// # Errors
     /// The system refuses the thread.
-    pub(super) fn start(disk: Disk, tree: Tree) -> io::Result<Writer> {
+    pub(super) fn start(disk: impl Medium, tree: Tree, retry: Duration) -> io::Result<Writer> {
         let shared = Arc::new(Shared::new(tree, Door::Open));
         let thread = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name("astdb".to_owned())
                 .stack_size(STACK)
-                .spawn(move || shared.run(disk))?
+                .spawn(move || shared.run(disk, retry))?
         };
         Ok(Writer { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -143,14 +160,14 @@ impl Shared {
     }
 
     /// The thread's life.
-    fn run(&self, mut disk: Disk) {
+    fn run(&self, mut disk: impl Medium, retry: Duration) {
         while let Some(gathered) = self.next() {
             match disk.commit(&gathered.changes) {
                 Ok(()) => gathered.batch.finish(Ok(())),
                 Err(reason) => {
                     log::error!("AstDB cannot be written, and takes no writes until it can: {reason}");
                     self.take_back(gathered, reason.into());
-                    if !self.reopen(&mut disk) {
+                    if !self.reopen(&mut disk, retry) {
                         break;
                     }
                 }
@@ -187,10 +204,10 @@ impl Shared {
     }
 
     /// Tries the disk from time to time until it can be had again; `false` where the store is closed before.
-    fn reopen(&self, disk: &mut Disk) -> bool {
+    fn reopen(&self, disk: &mut impl Medium, retry: Duration) -> bool {
         loop {
             let open = |state: &mut State| !matches!(state.door, Door::Closed);
-            let waited = self.work.wait_timeout_while(self.lock(), RETRY, open);
+            let waited = self.work.wait_timeout_while(self.lock(), retry, open);
             let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if let Door::Closed = state.door {
                 return false;
@@ -259,8 +276,116 @@ impl Batch {
     }
 }
 
-/// How long the writer waits before it tries a disk that has failed once more.
-const RETRY: Duration = Duration::from_secs(5);
-
 /// The writer's stack: as deep as threads have it by default, of which little is ever touched.
 const STACK: usize = 2 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::super::key_path::KeyPath;
+    use super::*;
+
+    /// A disk that asks the test what becomes of every call.
+    struct Fake {
+        asks: Sender<usize>,
+        answers: Receiver<Result<(), String>>,
+        tree: Vec<Change>,
+    }
+
+    impl Medium for Fake {
+        fn commit(&mut self, changes: &[Change]) -> Result<(), String> {
+            self.asks.send(changes.len()).map_err(|_| "the test is over")?;
+            let answer = self.answers.recv().map_err(|_| "the test is over")?;
+            if answer.is_ok() {
+                self.tree.extend_from_slice(changes);
+            }
+            answer
+        }
+
+        fn reopen(&mut self) -> Result<Tree, String> {
+            self.asks.send(0).map_err(|_| "the test is over")?;
+            self.answers.recv().map_err(|_| "the test is over")??;
+            let mut tree = Tree::default();
+            for change in &self.tree {
+                tree.force(change.clone());
+            }
+            Ok(tree)
+        }
+
+        fn close(&mut self) {}
+    }
+
+    fn put(key: &str) -> Vec<Change> {
+        vec![Change { path: KeyPath::new(b"f", key.as_bytes()).unwrap(), value: Some(b"v"[..].into()) }]
+    }
+
+    fn keys(writer: &Writer) -> String {
+        writer.read(|tree| tree.below(b"/f").iter().map(|entry| char::from(entry.path[3])).collect())
+    }
+
+    #[test]
+    fn what_gathers_goes_together_and_what_is_refused_is_taken_back() {
+        let (asks, asked) = channel();
+        let (answer, answers) = channel();
+        let fake = Fake { asks, answers, tree: Vec::new() };
+        let writer = Writer::start(fake, Tree::default(), Duration::from_millis(1)).unwrap();
+        let soon = |key: &str| writer.write_soon(|_| (put(key), ()));
+
+        soon("a").unwrap();
+        assert_eq!(asked.recv(), Ok(1));
+        // These wait for the first one's transaction, and share the next.
+        soon("b").unwrap();
+        soon("c").unwrap();
+        assert_eq!(keys(&writer), "abc");
+        answer.send(Ok(())).unwrap();
+        assert_eq!(asked.recv(), Ok(2));
+        soon("d").unwrap();
+        answer.send(Err("no room".to_owned())).unwrap();
+
+        // Refused, and so is what came behind it; then the disk is tried until it can be had.
+        assert_eq!(asked.recv(), Ok(0));
+        assert_eq!(keys(&writer), "a");
+        let refused = Err(Error::Disk("no room".into()));
+        assert_eq!(soon("e"), refused);
+        assert_eq!(writer.write(|_| (put("e"), ())), refused);
+        answer.send(Err("still none".to_owned())).unwrap();
+        assert_eq!(asked.recv(), Ok(0));
+        answer.send(Ok(())).unwrap();
+        while soon("f").is_err() {
+            thread::yield_now();
+        }
+        assert_eq!(asked.recv(), Ok(1));
+        assert_eq!(keys(&writer), "af");
+
+        // One who waits learns of it.
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| writer.write(|_| (put("g"), ())));
+            answer.send(Ok(())).unwrap();
+            assert_eq!(asked.recv(), Ok(1));
+            answer.send(Err("gone".to_owned())).unwrap();
+            assert_eq!(waiting.join().unwrap(), Err(Error::Disk("gone".into())));
+        });
+        drop((asked, answer));
+        writer.close();
+        assert_eq!(soon("h"), Err(Error::Closed));
+        assert_eq!(keys(&writer), "af");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_is_written_at_the_end() {
+        let (asks, asked) = channel();
+        let (answer, answers) = channel();
+        let fake = Fake { asks, answers, tree: Vec::new() };
+        let writer = Writer::start(fake, Tree::default(), Duration::from_millis(1)).unwrap();
+        let many = |count: usize| (0..count).flat_map(|number| put(&format!("{number}"))).collect::<Vec<_>>();
+        writer.write_soon(|_| (put("first"), ())).unwrap();
+        assert_eq!(asked.recv(), Ok(1));
+        writer.write_soon(|_| (many(MAX_WAITING), ())).unwrap();
+        assert_eq!(writer.write_soon(|_| (put("x"), ())), Err(Error::Busy));
+        answer.send(Ok(())).unwrap();
+        answer.send(Ok(())).unwrap();
+        writer.close();
+        assert_eq!(asked.recv(), Ok(MAX_WAITING));
+    }
+}
