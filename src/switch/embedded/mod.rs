@@ -3,6 +3,7 @@
 //! As yet it has no channels: it says so, in the words in which Asterisk would, so that client libraries log in and feel at
 //! home.
 
+pub mod astdb;
 // The channels that use most of it are being built beside it.
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
