@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             }
         }
         cli::Command::Serve { config_dir, check: true, .. } => return check(&config_dir),
-        cli::Command::Serve { config_dir, .. } => return serve(&config_dir),
+        cli::Command::Serve { config_dir, state_dir, .. } => return serve(&config_dir, state_dir.as_deref()),
     }
     ExitCode::SUCCESS
 }
@@ -56,7 +56,7 @@ fn check(config_dir: &Path) -> ExitCode {
     }
 }
 
-fn serve(config_dir: &Path) -> ExitCode {
+fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
     start_log();
     // Signals are caught before anything is started: one that comes early is not lost.
     let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
@@ -66,7 +66,7 @@ fn serve(config_dir: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let daemon = match Daemon::start(config_dir) {
+    let daemon = match Daemon::start(config_dir, state_dir) {
         Ok(daemon) => daemon,
         Err(error) => {
             log::error!("amibox does not start: {error}");

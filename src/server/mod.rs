@@ -21,6 +21,7 @@ use crate::config::{self, Config, Level};
 use crate::modules::Modules;
 use crate::session::Session;
 use crate::switch::embedded::Embedded;
+use crate::switch::embedded::astdb::{self, Store};
 use http::Web;
 use listen::{ListenError, Listeners};
 
@@ -48,6 +49,8 @@ pub enum StartError {
     Config,
     /// A listener cannot be had.
     Listen(ListenError),
+    /// What is to survive a restart cannot be kept.
+    State(astdb::OpenError),
     /// The system refused a thread or a descriptor.
     System(io::Error),
 }
@@ -57,6 +60,9 @@ impl fmt::Display for StartError {
         match self {
             StartError::Config => write!(f, "the configuration cannot be used"),
             StartError::Listen(error) => error.fmt(f),
+            StartError::State(error) => {
+                write!(f, "{error} (--state-dir names another folder, or none to keep everything in memory)")
+            }
             StartError::System(error) => write!(f, "the system refused: {error}"),
         }
     }
@@ -77,16 +83,18 @@ impl From<io::Error> for StartError {
 }
 
 impl Daemon {
-    /// Reads the configuration, binds every address that it names, then serves.
+    /// Reads the configuration, binds every address that it names, then serves. What is to survive a restart is kept in the
+    /// folder `state`, or in memory where there is none.
     ///
     /// # Errors
-    /// A configuration or an address that cannot be used, or what the system refuses; nothing is left started then.
-    pub fn start(dir: &Path) -> Result<Daemon, StartError> {
+    /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
+    pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
         let config = load(dir).ok_or(StartError::Config)?;
+        let astdb = state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
-        let (modules, switch) = (Modules::default(), Box::new(Embedded::default()));
+        let (modules, switch) = (Modules::default(), Box::new(Embedded::new(astdb)));
         let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
@@ -138,6 +146,7 @@ impl Daemon {
         core.bus.nudge();
         join(self.dispatcher, until);
         join(self.sweeper, until);
+        core.switch.stop();
     }
 }
 

@@ -34,6 +34,9 @@ pub trait Switch: Send + Sync {
         None
     }
 
+    /// Ends: what is still on its way to a disk is written. Nothing that comes later needs to be performed.
+    fn stop(&self) {}
+
     /// How many calls there are, and have been.
     fn calls(&self) -> Calls {
         Calls::default()

@@ -4,6 +4,8 @@
 //! home.
 
 pub mod astdb;
+mod astdb_actions;
+mod astdb_console;
 // The channels that use most of it are being built beside it.
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
@@ -12,28 +14,61 @@ use crate::ami::{Classes, Message, Reply};
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Switch};
+use astdb::Store;
 
 /// The switch that is built in.
-#[derive(Debug, Default)]
-pub struct Embedded {}
+#[derive(Debug)]
+pub struct Embedded {
+    astdb: Store,
+    /// What it performs, family by family.
+    actions: Vec<ActionSpec>,
+    commands: Vec<CommandSpec>,
+}
+
+impl Embedded {
+    /// A switch that keeps what is to survive in that store.
+    pub fn new(astdb: Store) -> Embedded {
+        let actions = [ACTIONS, astdb_actions::ACTIONS].concat();
+        let commands = COMMANDS.iter().copied().chain(astdb_console::commands()).collect();
+        Embedded { astdb, actions, commands }
+    }
+}
+
+/// A switch that keeps everything in memory.
+impl Default for Embedded {
+    fn default() -> Embedded {
+        Embedded::new(Store::in_memory())
+    }
+}
 
 impl Switch for Embedded {
     fn actions(&self) -> &[ActionSpec] {
-        ACTIONS
+        &self.actions
     }
 
     fn perform(&self, _: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        match message.action().unwrap_or_default().to_ascii_lowercase().as_slice() {
+        let name = message.action().unwrap_or_default().to_ascii_lowercase();
+        if astdb_actions::perform(&name, &self.astdb, message, reply) {
+            return;
+        }
+        match name.as_slice() {
             b"coreshowchannels" => reply.list("Channels will follow").complete("CoreShowChannelsComplete"),
             _ => reply.error("Not supported by this switch"),
         }
     }
 
     fn commands(&self) -> &[CommandSpec] {
-        COMMANDS
+        &self.commands
+    }
+
+    fn stop(&self) {
+        self.astdb.close();
     }
 
     fn command(&self, _: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+        if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
+            return Some(outcome);
+        }
         if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
             return Some(show_channels(arguments, screen));
         }
