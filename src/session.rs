@@ -326,6 +326,10 @@ impl Session {
         if state.busy {
             return Delivery::Busy;
         }
+        if self.is_ended() {
+            // It is on its way out: it is not told, nor disconnected twice.
+            return Delivery::Done;
+        }
         let Some(stream) = &self.stream else { return Delivery::Done };
         loop {
             if state.sees.is_empty() && state.cursor.offset == 0 {
@@ -364,7 +368,8 @@ impl Session {
     /// The place of its cursor, for the log to know what is still needed: `None` where it needs nothing.
     pub fn needs(&self) -> Option<u64> {
         let state = self.lock();
-        (!state.sees.is_empty() || state.cursor.offset > 0).then_some(state.cursor.place)
+        (!self.is_ended() && (!state.sees.is_empty() || state.cursor.offset > 0))
+            .then_some(state.cursor.place)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
