@@ -8,9 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use amibox::config;
 use amibox::date::Date;
-use amibox::server::{Daemon, StartError};
+use amibox::server::{self, Daemon, StartError};
 use amibox::switch::embedded::Embedded;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Reads everything and says what is wrong with it.
 fn check(config_dir: &Path) -> ExitCode {
-    let loaded = config::load(config_dir);
+    let loaded = server::read(config_dir);
     for complaint in &loaded.complaints {
         println!("{complaint}");
     }

@@ -101,7 +101,7 @@ impl Core {
             bridges: bridges::Technologies::default(),
             files: Mutex::default(),
         };
-        core.configure_bus();
+        core.configure_others();
         core
     }
 
@@ -114,7 +114,7 @@ impl Core {
     pub fn set_config(&self, config: Arc<Config>, now: u64) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
         self.reloaded.store(now, Ordering::Relaxed);
-        self.configure_bus();
+        self.configure_others();
     }
 
     /// Says who reads the configuration again; the first one stays. Without one a reload does nothing, and succeeds.
@@ -128,8 +128,9 @@ impl Core {
         self.bus.publish(event, now);
     }
 
-    fn configure_bus(&self) {
+    fn configure_others(&self) {
         let config = self.config();
+        self.switch.configure(&config);
         let manager = &config.manager;
         let settings = crate::bus::Settings {
             timestamp: manager.timestampevents,

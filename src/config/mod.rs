@@ -50,6 +50,8 @@ pub struct Config {
     pub amibox: Amibox,
     /// voicemail.conf.
     pub voicemail: Voicemail,
+    /// extensions.conf, whose meaning the embedded switch knows.
+    pub extensions: Document,
 }
 
 /// What reading the config folder gave.
@@ -95,9 +97,10 @@ fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let amibox = Amibox::read(&file, &mut complaints);
     let file = document("voicemail.conf", &mut complaints);
     let voicemail = Voicemail::read(&file, &mut complaints);
+    let extensions = document("extensions.conf", &mut complaints);
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
+    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions };
     Loaded { config: sound.then_some(config), complaints }
 }
 

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
-use crate::config::{self, Config, Level};
+use crate::config::{self, Config, Level, Loaded};
 use crate::modules::Modules;
 use crate::session::Session;
-use crate::switch::embedded::Embedded;
 use crate::switch::embedded::astdb::{self, Store};
+use crate::switch::embedded::{self, Embedded};
 use http::Web;
 use listen::{ListenError, Listeners};
 
@@ -94,8 +94,9 @@ impl Daemon {
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
-        let (modules, switch) = (Modules::default(), Box::new(Embedded::new(astdb)));
-        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, modules, switch, now, random));
+        let (modules, bus) = (Modules::default(), Bus::new()?);
+        let switch = Box::new(Embedded::new(astdb, bus.clone(), random));
+        let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
@@ -188,9 +189,22 @@ impl Reload for Reloader {
     }
 }
 
+/// Reads the configuration, with what only the switch can tell of it: everything that is wrong, and the whole unless an error
+/// is among it.
+pub fn read(dir: &Path) -> Loaded {
+    let mut loaded = config::load(dir);
+    if let Some(config) = &loaded.config {
+        loaded.complaints.extend(embedded::check(config));
+    }
+    if loaded.complaints.iter().any(|complaint| complaint.level == Level::Error) {
+        loaded.config = None;
+    }
+    loaded
+}
+
 /// Reads the configuration and logs every complaint.
 fn load(dir: &Path) -> Option<Config> {
-    let loaded = config::load(dir);
+    let loaded = read(dir);
     for complaint in &loaded.complaints {
         match complaint.level {
             Level::Error => log::error!("{complaint}"),

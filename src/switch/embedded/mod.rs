@@ -10,35 +10,96 @@ mod astdb_console;
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::ami::{Classes, Message, Reply};
+use crate::bus::Bus;
+use crate::config::{Complaint, Config};
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Switch};
 use astdb::Store;
+use dialplan::Dialplan;
+use dialplan::substitute::Scope;
+use dialplan::unbound::{Passing, Unbound};
 
 /// The switch that is built in.
-#[derive(Debug)]
 pub struct Embedded {
     astdb: Store,
+    /// Guards the dialplan and its global variables. Held while one action reads or changes them.
+    pbx: Mutex<Pbx>,
+    /// Where its events go; none, where nobody is there to hear them.
+    bus: Option<Bus>,
+    random: fn() -> u64,
     /// What it performs, family by family.
     actions: Vec<ActionSpec>,
     commands: Vec<CommandSpec>,
 }
 
+/// The dialplan, and whose dialect is spoken.
+#[derive(Default)]
+struct Pbx {
+    dialplan: Dialplan,
+    version: String,
+}
+
 impl Embedded {
-    /// A switch that keeps what is to survive in that store.
-    pub fn new(astdb: Store) -> Embedded {
-        let actions = [ACTIONS, astdb_actions::ACTIONS].concat();
-        let commands = COMMANDS.iter().copied().chain(astdb_console::commands()).collect();
-        Embedded { astdb, actions, commands }
+    /// A switch that keeps what is to survive in that store, and tells that log.
+    pub fn new(astdb: Store, bus: Bus, random: fn() -> u64) -> Embedded {
+        Embedded { astdb, bus: Some(bus), random, ..Embedded::default() }
+    }
+
+    /// Runs something that may look at variables and set them, and tells of those that were set once it is done.
+    fn with_scope<T>(&self, micros: u64, passing: Passing, run: impl FnOnce(&mut dyn Scope) -> T) -> T {
+        let mut events = Vec::new();
+        let mut pbx = self.pbx();
+        let Pbx { dialplan, version } = &mut *pbx;
+        let mut scope = Unbound {
+            dialplan,
+            now: micros,
+            version,
+            random: &mut || (self.random)(),
+            others: &mut (),
+            tell: &mut |event| events.push(event),
+            passing,
+            depth: Default::default(),
+        };
+        let outcome = run(&mut scope);
+        drop(pbx);
+        if let Some(bus) = &self.bus {
+            events.into_iter().for_each(|event| bus.publish(event, micros));
+        }
+        outcome
+    }
+
+    fn pbx(&self) -> MutexGuard<'_, Pbx> {
+        self.pbx.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A switch that keeps everything in memory.
+/// A switch that keeps everything in memory and tells nobody.
 impl Default for Embedded {
     fn default() -> Embedded {
-        Embedded::new(Store::in_memory())
+        Embedded {
+            astdb: Store::in_memory(),
+            pbx: Mutex::default(),
+            bus: None,
+            random: || 0,
+            actions: [ACTIONS, astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat(),
+            commands: [COMMANDS, dialplan::actions::COMMANDS]
+                .concat()
+                .into_iter()
+                .chain(astdb_console::commands())
+                .collect(),
+        }
     }
+}
+
+/// What is wrong with the part of the configuration that only this switch understands.
+pub fn check(config: &Config) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    Dialplan::load(&config.extensions, &mut complaints);
+    complaints
 }
 
 impl Switch for Embedded {
@@ -46,12 +107,35 @@ impl Switch for Embedded {
         &self.actions
     }
 
-    fn perform(&self, _: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+    fn configure(&self, config: &Config) {
+        // What is wrong with it has been told by `check`.
+        let mut dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
+        let mut pbx = self.pbx();
+        dialplan.succeed(&pbx.dialplan);
+        *pbx = Pbx { dialplan, version: config.amibox.astversion.clone() };
+    }
+
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         let name = message.action().unwrap_or_default().to_ascii_lowercase();
         if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
+        // There are no channels: one that is named is not there.
+        let unbound = message.value("Channel").is_empty();
         match name.as_slice() {
+            b"showdialplan" => dialplan::actions::show_dialplan(&self.pbx().dialplan, message, reply),
+            b"dialplanextensionadd" => {
+                dialplan::actions::add_extension(&mut self.pbx().dialplan, message, reply);
+            }
+            b"dialplanextensionremove" => {
+                dialplan::actions::remove_extension(&mut self.pbx().dialplan, message, reply);
+            }
+            b"getvar" => self.with_scope(caller.micros, Passing::Lost(Vec::new()), |scope| {
+                dialplan::actions::getvar(caller, message, unbound.then_some(scope), reply);
+            }),
+            b"setvar" => self.with_scope(caller.micros, Passing::Global, |scope| {
+                dialplan::actions::setvar(message, unbound.then_some(scope), reply);
+            }),
             b"coreshowchannels" => reply.list("Channels will follow").complete("CoreShowChannelsComplete"),
             _ => reply.error("Not supported by this switch"),
         }
@@ -65,17 +149,21 @@ impl Switch for Embedded {
         self.astdb.close();
     }
 
-    fn command(&self, _: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+    fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
         if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
         }
         if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
             return Some(show_channels(arguments, screen));
         }
-        let arguments = SHOW_CHANNEL.arguments(words)?;
-        let [name] = arguments else { return Some(Outcome::Usage) };
-        screen.line([name, b" is not a known channel".as_slice()].concat());
-        Some(Outcome::Done)
+        if let Some(arguments) = SHOW_CHANNEL.arguments(words) {
+            let [name] = arguments else { return Some(Outcome::Usage) };
+            screen.line([name, b" is not a known channel".as_slice()].concat());
+            return Some(Outcome::Done);
+        }
+        self.with_scope(caller.micros, Passing::Global, |scope| {
+            dialplan::actions::command(scope, words, screen)
+        })
     }
 }
 
