@@ -9,10 +9,11 @@ mod astdb_console;
 // The channels that use most of it are being built beside it.
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
+mod no_channels;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::ami::{Classes, Message, Reply};
+use crate::ami::{Message, Reply};
 use crate::bus::Bus;
 use crate::config::{Complaint, Config};
 
@@ -85,7 +86,7 @@ impl Default for Embedded {
             pbx: Mutex::default(),
             bus: None,
             random: || 0,
-            actions: [ACTIONS, astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat(),
+            actions: [no_channels::ACTIONS, astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat(),
             commands: [COMMANDS, dialplan::actions::COMMANDS]
                 .concat()
                 .into_iter()
@@ -136,8 +137,11 @@ impl Switch for Embedded {
             b"setvar" => self.with_scope(caller.micros, Passing::Global, |scope| {
                 dialplan::actions::setvar(message, unbound.then_some(scope), reply);
             }),
-            b"coreshowchannels" => reply.list("Channels will follow").complete("CoreShowChannelsComplete"),
-            _ => reply.error("Not supported by this switch"),
+            _ => {
+                if !no_channels::perform(caller, &self.pbx().dialplan, message, reply) {
+                    reply.error("Not supported by this switch");
+                }
+            }
         }
     }
 
@@ -192,11 +196,3 @@ const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
 const SHOW_CHANNEL: CommandSpec =
     CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
 const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS];
-
-const ACTIONS: &[ActionSpec] = &[ActionSpec::new(
-    "CoreShowChannels",
-    Classes::SYSTEM.and(Classes::REPORTING),
-    "List the channels that are up.",
-    &[],
-    "Answers with a list: an event CoreShowChannel for each channel, and CoreShowChannelsComplete last.",
-)];
