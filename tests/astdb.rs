@@ -36,7 +36,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     for kill in 0..KILLS {
         let begun = Instant::now();
         let mut server = place.start();
-        if kill % KILLED_EARLY == 0 {
+        if kill.is_multiple_of(KILLED_EARLY) {
             thread::sleep(Duration::from_micros(dice.below(LIFE)));
             server.kill();
             continue;
@@ -170,7 +170,7 @@ impl Writer {
             let path = format!("/w/{key}");
             let is_there = self.certain.get(&path).is_some_and(Option::is_some);
             // Where there is something it goes, from time to time.
-            let value = (!is_there || self.sent % 3 > 0).then(|| self.sent.to_string());
+            let value = (!is_there || !self.sent.is_multiple_of(3)).then(|| self.sent.to_string());
             let action = match &value {
                 Some(value) => format!("Action: DBPut\r\nFamily: w\r\nKey: {key}\r\nVal: {value}\r\n"),
                 None => format!("Action: DBDel\r\nFamily: w\r\nKey: {key}\r\n"),
