@@ -10,6 +10,8 @@ mod astdb_console;
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
 mod no_channels;
+mod reaching;
+mod states;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +25,8 @@ use astdb::Store;
 use dialplan::Dialplan;
 use dialplan::substitute::Scope;
 use dialplan::unbound::{Passing, Unbound};
+use reaching::Reaching;
+use states::States;
 
 /// The switch that is built in.
 pub struct Embedded {
@@ -41,7 +45,10 @@ pub struct Embedded {
 #[derive(Default)]
 struct Pbx {
     dialplan: Dialplan,
+    states: States,
     version: String,
+    /// `live_dangerously`.
+    trusted: bool,
 }
 
 impl Embedded {
@@ -54,18 +61,19 @@ impl Embedded {
     fn with_scope<T>(&self, micros: u64, passing: Passing, run: impl FnOnce(&mut dyn Scope) -> T) -> T {
         let mut events = Vec::new();
         let mut pbx = self.pbx();
-        let Pbx { dialplan, version } = &mut *pbx;
+        let Pbx { dialplan, states, version, trusted } = &mut *pbx;
         let mut scope = Unbound {
             dialplan,
             now: micros,
             version,
             random: &mut || (self.random)(),
-            others: &mut (),
+            others: &mut Reaching { astdb: &self.astdb, states, trusted: *trusted },
             tell: &mut |event| events.push(event),
             passing,
             depth: Default::default(),
         };
         let outcome = run(&mut scope);
+        events.extend(states.take_events(dialplan));
         drop(pbx);
         if let Some(bus) = &self.bus {
             events.into_iter().for_each(|event| bus.publish(event, micros));
@@ -113,7 +121,9 @@ impl Switch for Embedded {
         let mut dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
         let mut pbx = self.pbx();
         dialplan.succeed(&pbx.dialplan);
-        *pbx = Pbx { dialplan, version: config.amibox.astversion.clone() };
+        pbx.dialplan = dialplan;
+        pbx.version = config.amibox.astversion.clone();
+        pbx.trusted = config.asterisk.live_dangerously;
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
@@ -138,7 +148,8 @@ impl Switch for Embedded {
                 dialplan::actions::setvar(message, unbound.then_some(scope), reply);
             }),
             _ => {
-                if !no_channels::perform(caller, &self.pbx().dialplan, message, reply) {
+                let pbx = self.pbx();
+                if !no_channels::perform(caller, &pbx.dialplan, &pbx.states, message, reply) {
                     reply.error("Not supported by this switch");
                 }
             }
@@ -165,9 +176,31 @@ impl Switch for Embedded {
             screen.line([name, b" is not a known channel".as_slice()].concat());
             return Some(Outcome::Done);
         }
+        if SHOW_HINTS.arguments(words).is_some() {
+            show_hints(&self.pbx(), screen);
+            return Some(Outcome::Done);
+        }
         self.with_scope(caller.micros, Passing::Global, |scope| {
             dialplan::actions::command(scope, words, screen)
         })
+    }
+}
+
+fn show_hints(pbx: &Pbx, screen: &mut Screen) {
+    let mut count = 0;
+    for hint in pbx.dialplan.hints() {
+        let name = [hint.exten, b"@", hint.context].concat();
+        let (_, status) = pbx.states.status(hint.text);
+        screen.line(format_args!(
+            "{:>30}: {:<30}  State:{status}",
+            name.escape_ascii(),
+            hint.text.escape_ascii()
+        ));
+        count += 1;
+    }
+    match count {
+        0 => screen.line("There are no registered dialplan hints"),
+        _ => screen.line(format_args!("{count} hints registered")),
     }
 }
 
@@ -195,4 +228,6 @@ const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
 );
 const SHOW_CHANNEL: CommandSpec =
     CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
-const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS];
+const SHOW_HINTS: CommandSpec =
+    CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
+const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];

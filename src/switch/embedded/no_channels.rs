@@ -9,17 +9,19 @@ use crate::switch::{ActionSpec, Argument, Caller};
 
 use super::dialplan::Dialplan;
 use super::dialplan::access::needs_system;
+use super::states::{States, hint_text, presence_headers};
 use crate::date::Date;
 
 /// Performs an action, if it is one of these.
 pub(super) fn perform(
     caller: &Caller<'_>,
     dialplan: &Dialplan,
+    states: &States,
     message: &Message,
     reply: &mut Reply<'_>,
 ) -> bool {
     let name = String::from_utf8_lossy(message.action().unwrap_or_default()).to_ascii_lowercase();
-    let request = Request { caller, dialplan, message };
+    let request = Request { caller, dialplan, states, message };
     match name.as_str() {
         "coreshowchannels" => reply.list("Channels will follow").complete("CoreShowChannelsComplete"),
         "coreshowchannelmap" => request.channel_map(reply),
@@ -27,12 +29,8 @@ pub(super) fn perform(
         "hangup" => request.hangup(reply),
         "originate" => reply.error(request.originate()),
         "bridgelist" => reply.list("Bridge listing will follow").complete("BridgeListComplete"),
-        "devicestatelist" => {
-            reply.list("Device State Changes will follow").complete("DeviceStateListComplete")
-        }
-        "presencestatelist" => {
-            reply.list("Presence State Changes will follow").complete("PresenceStateListComplete")
-        }
+        "devicestatelist" => request.device_state_list(reply),
+        "presencestatelist" => request.presence_state_list(reply),
         "presencestate" => request.presence_state(reply),
         "extensionstate" => request.extension_state(reply),
         "extensionstatelist" => request.extension_state_list(reply),
@@ -107,6 +105,7 @@ fn refusal(action: &str) -> Option<Refusal> {
 struct Request<'a> {
     caller: &'a Caller<'a>,
     dialplan: &'a Dialplan,
+    states: &'a States,
     message: &'a Message,
 }
 
@@ -233,10 +232,39 @@ impl Request<'_> {
         if provider.is_empty() {
             return reply.error("No provider specified");
         }
-        if !provider.starts_with(b"CustomPresence:") {
+        let Some(presence) = self.states.presence(provider) else {
             return reply.error([b"Invalid provider ", provider, b" or provider in invalid state"].concat());
+        };
+        reply.start("Success").header("Message", "Presence State").header("State", presence.state);
+        if !presence.subtype.is_empty() {
+            reply.header("Subtype", &presence.subtype);
         }
-        reply.start("Success").header("Message", "Presence State").header("State", "not_set").end();
+        if !presence.message.is_empty() {
+            reply.header("Message", &presence.message).header("PresenceMessage", &presence.message);
+        }
+        reply.end();
+    }
+
+    fn presence_state_list(&self, reply: &mut Reply<'_>) {
+        let mut list = reply.list("Presence State Changes will follow");
+        for (name, presence) in self.states.presences() {
+            list.item("PresenceStateChange", |item| {
+                presence_headers(name, presence, |header, value| {
+                    item.header(header, value);
+                });
+            });
+        }
+        list.complete("PresenceStateListComplete");
+    }
+
+    fn device_state_list(&self, reply: &mut Reply<'_>) {
+        let mut list = reply.list("Device State Changes will follow");
+        for (name, state) in self.states.devices() {
+            list.item("DeviceStateChange", |item| {
+                item.header("Device", name).header("State", state);
+            });
+        }
+        list.complete("DeviceStateListComplete");
     }
 
     fn extension_state(&self, reply: &mut Reply<'_>) {
@@ -245,32 +273,28 @@ impl Request<'_> {
             return reply.error("Extension not specified");
         }
         let context = if context.is_empty() { b"default" } else { context };
-        let hint = self.dialplan.hint(context, exten, &Date::from_micros(self.caller.micros));
-        let text = hint.map_or(&b""[..], |hint| hint.text);
+        let hint = hint_text(self.dialplan, context, exten, &Date::from_micros(self.caller.micros));
         reply.start("Success").header("Message", "Extension Status");
-        state_headers(exten, context, text, reply);
+        self.state_headers(exten, context, &hint, reply);
         reply.end();
     }
 
+    /// Patterns are not told: they are not one extension. (core/extensionstatelist-many.)
     fn extension_state_list(&self, reply: &mut Reply<'_>) {
         let mut list = reply.list("Extension Statuses will follow");
-        for hint in self.dialplan.hints() {
-            list.item("ExtensionStatus", |item| state_headers(hint.exten, hint.context, hint.text, item));
+        for hint in self.dialplan.hints().filter(|hint| !hint.exten.starts_with(b"_")) {
+            list.item("ExtensionStatus", |item| {
+                self.state_headers(hint.exten, hint.context, hint.text, item);
+            });
         }
         list.complete("ExtensionStateListComplete");
     }
-}
 
-/// A custom device that nobody has set is idle; other devices there are none.
-fn state_headers(exten: &[u8], context: &[u8], hint: &[u8], reply: &mut Reply<'_>) {
-    let devices = hint.split(|&b| b == b',').next().unwrap_or_default();
-    let (status, text) = match devices {
-        b"" => (-1, "Unknown"),
-        devices if devices.split(|&b| b == b'&').all(|device| device.starts_with(b"Custom:")) => (0, "Idle"),
-        _ => (4, "Unavailable"),
-    };
-    reply.header("Exten", exten).header("Context", context).header("Hint", hint);
-    reply.header("Status", status).header("StatusText", text);
+    fn state_headers(&self, exten: &[u8], context: &[u8], hint: &[u8], reply: &mut Reply<'_>) {
+        let (status, text) = self.states.status(hint);
+        reply.header("Exten", exten).header("Context", context).header("Hint", hint);
+        reply.header("Status", status).header("StatusText", text);
+    }
 }
 
 const AGI_NEEDS: &str = "Both, Channel and Command are *required*";

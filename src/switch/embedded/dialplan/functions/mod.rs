@@ -3,7 +3,7 @@
 //! What would run a program, read a file or fetch an address is not among them: there is no way out of here.
 
 mod dates;
-mod encoding;
+pub(crate) mod encoding;
 mod lists;
 mod logic;
 mod numbers;
