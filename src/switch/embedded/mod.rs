@@ -6,6 +6,7 @@
 pub mod astdb;
 mod astdb_actions;
 mod astdb_console;
+mod astdb_functions;
 // The channels that use most of it are being built beside it.
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
@@ -20,6 +21,7 @@ use crate::config::{Complaint, Config};
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Switch};
 use astdb::Store;
+use astdb_functions::Functions;
 use dialplan::Dialplan;
 use dialplan::substitute::Scope;
 use dialplan::unbound::{Passing, Unbound};
@@ -42,6 +44,8 @@ pub struct Embedded {
 struct Pbx {
     dialplan: Dialplan,
     version: String,
+    /// Whether clients may use the functions that touch the server's own data.
+    trusting: bool,
 }
 
 impl Embedded {
@@ -54,19 +58,21 @@ impl Embedded {
     fn with_scope<T>(&self, micros: u64, passing: Passing, run: impl FnOnce(&mut dyn Scope) -> T) -> T {
         let mut events = Vec::new();
         let mut pbx = self.pbx();
-        let Pbx { dialplan, version } = &mut *pbx;
+        let Pbx { dialplan, version, trusting } = &mut *pbx;
+        let mut functions = Functions::new(&self.astdb, *trusting);
         let mut scope = Unbound {
             dialplan,
             now: micros,
             version,
             random: &mut || (self.random)(),
-            others: &mut (),
+            others: &mut functions,
             tell: &mut |event| events.push(event),
             passing,
             depth: Default::default(),
         };
         let outcome = run(&mut scope);
         drop(pbx);
+        functions.settle();
         if let Some(bus) = &self.bus {
             events.into_iter().for_each(|event| bus.publish(event, micros));
         }
@@ -113,7 +119,8 @@ impl Switch for Embedded {
         let mut dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
         let mut pbx = self.pbx();
         dialplan.succeed(&pbx.dialplan);
-        *pbx = Pbx { dialplan, version: config.amibox.astversion.clone() };
+        let (version, trusting) = (config.amibox.astversion.clone(), config.asterisk.live_dangerously);
+        *pbx = Pbx { dialplan, version, trusting };
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
