@@ -6,6 +6,7 @@
 pub mod astdb;
 mod astdb_actions;
 mod astdb_console;
+mod astdb_functions;
 // The channels that use most of it are being built beside it.
 #[allow(dead_code, unused_imports)]
 pub(crate) mod dialplan;
@@ -22,6 +23,7 @@ use crate::config::{Complaint, Config};
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Switch};
 use astdb::Store;
+use astdb_functions::Functions;
 use dialplan::Dialplan;
 use dialplan::substitute::Scope;
 use dialplan::unbound::{Passing, Unbound};
@@ -62,12 +64,13 @@ impl Embedded {
         let mut events = Vec::new();
         let mut pbx = self.pbx();
         let Pbx { dialplan, states, version, trusted } = &mut *pbx;
+        let mut astdb = Functions::new(&self.astdb, *trusted);
         let mut scope = Unbound {
             dialplan,
             now: micros,
             version,
             random: &mut || (self.random)(),
-            others: &mut Reaching { astdb: &self.astdb, states, trusted: *trusted },
+            others: &mut Reaching { astdb: &mut astdb, states },
             tell: &mut |event| events.push(event),
             passing,
             depth: Default::default(),
@@ -75,6 +78,7 @@ impl Embedded {
         let outcome = run(&mut scope);
         events.extend(states.take_events(dialplan));
         drop(pbx);
+        astdb.settle();
         if let Some(bus) = &self.bus {
             events.into_iter().for_each(|event| bus.publish(event, micros));
         }

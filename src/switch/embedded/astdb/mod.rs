@@ -203,6 +203,11 @@ impl Store {
         names
     }
 
+    /// Waits until everything that was written before is on the disk, or was refused.
+    pub fn settle(&self) {
+        self.writer.settle();
+    }
+
     /// Writes what has gathered and lets go of the file. What is written later is refused.
     pub fn close(&self) {
         self.writer.close();

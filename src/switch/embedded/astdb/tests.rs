@@ -105,6 +105,23 @@ fn many_writers_share_transactions_and_all_is_kept() {
 }
 
 #[test]
+fn what_is_settled_is_on_the_disk() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let store = folder.store();
+    store.settle();
+    for number in 0..100 {
+        store.put_soon(b"f", format!("{number}").as_bytes(), b"v").unwrap();
+    }
+    store.settle();
+    fs::create_dir(&copy.0).unwrap();
+    fs::copy(folder.file(), copy.file()).unwrap();
+    store.close();
+    store.settle();
+    Store::in_memory().settle();
+    assert_eq!(listed(&copy.store()).len(), 100);
+}
+
+#[test]
 fn one_process_has_the_folder() {
     let folder = Folder::new();
     let store = folder.store();

@@ -46,6 +46,8 @@ struct Shared {
 struct State {
     tree: Tree,
     gathered: Gathered,
+    /// What is being written, or was written last.
+    writing: Arc<Batch>,
     door: Door,
 }
 
@@ -128,6 +130,17 @@ impl Writer {
         state.gather(decide, &self.shared.work).map(|(_, given)| given)
     }
 
+    /// Waits until everything that was written before is on the disk, or was refused.
+    pub(super) fn settle(&self) {
+        let batch = {
+            let state = self.shared.lock();
+            let is_idle = state.gathered.changes.is_empty();
+            Arc::clone(if is_idle { &state.writing } else { &state.gathered.batch })
+        };
+        // Those who wrote have been told, or the log has.
+        let _ = batch.wait();
+    }
+
     /// Writes what has gathered, lets go of the file, and refuses everything from then on.
     pub(super) fn close(&self) {
         {
@@ -151,7 +164,8 @@ impl Drop for Writer {
 
 impl Shared {
     fn new(tree: Tree, door: Door) -> Shared {
-        let state = State { tree, gathered: Gathered::default(), door };
+        let writing = Arc::new(Batch::finished());
+        let state = State { tree, gathered: Gathered::default(), writing, door };
         Shared { state: Mutex::new(state), work: Condvar::new() }
     }
 
@@ -181,8 +195,12 @@ impl Shared {
         let idle =
             |state: &mut State| state.gathered.changes.is_empty() && !matches!(state.door, Door::Closed);
         let state = self.work.wait_while(self.lock(), idle);
-        let gathered = mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).gathered);
-        (!gathered.changes.is_empty()).then_some(gathered)
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.gathered.changes.is_empty() {
+            return None;
+        }
+        state.writing = Arc::clone(&state.gathered.batch);
+        Some(mem::take(&mut state.gathered))
     }
 
     /// Takes back what the disk refused, and what has come since, which stands upon it.
@@ -264,6 +282,11 @@ impl State {
 }
 
 impl Batch {
+    /// One that nobody has to wait for.
+    fn finished() -> Batch {
+        Batch { outcome: Mutex::new(Some(Ok(()))), done: Condvar::new() }
+    }
+
     fn wait(&self) -> Result<(), Error> {
         let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.done.wait_while(outcome, |outcome| outcome.is_none());
