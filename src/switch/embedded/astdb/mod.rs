@@ -83,7 +83,7 @@ pub enum OpenError {
     InUse(PathBuf),
     /// The system refused something about this path.
     System(PathBuf, io::Error),
-    /// The file is damaged, and there are [`MAX_ASIDE`](disk::MAX_ASIDE) that were set aside already.
+    /// The file is damaged, and there are as many set aside already as are kept (`disk::MAX_ASIDE`).
     Damaged(PathBuf, String),
 }
 
