@@ -8,9 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use amibox::config;
 use amibox::date::Date;
-use amibox::server::{Daemon, StartError};
+use amibox::server::{self, Daemon, StartError};
 use amibox::switch::embedded::Embedded;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -39,14 +38,14 @@ fn main() -> ExitCode {
             }
         }
         cli::Command::Serve { config_dir, check: true, .. } => return check(&config_dir),
-        cli::Command::Serve { config_dir, .. } => return serve(&config_dir),
+        cli::Command::Serve { config_dir, state_dir, .. } => return serve(&config_dir, state_dir.as_deref()),
     }
     ExitCode::SUCCESS
 }
 
 /// Reads everything and says what is wrong with it.
 fn check(config_dir: &Path) -> ExitCode {
-    let loaded = config::load(config_dir);
+    let loaded = server::read(config_dir);
     for complaint in &loaded.complaints {
         println!("{complaint}");
     }
@@ -56,7 +55,7 @@ fn check(config_dir: &Path) -> ExitCode {
     }
 }
 
-fn serve(config_dir: &Path) -> ExitCode {
+fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
     start_log();
     // Signals are caught before anything is started: one that comes early is not lost.
     let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
@@ -66,7 +65,7 @@ fn serve(config_dir: &Path) -> ExitCode {
             return FAILED.into();
         }
     };
-    let daemon = match Daemon::start(config_dir) {
+    let daemon = match Daemon::start(config_dir, state_dir) {
         Ok(daemon) => daemon,
         Err(error) => {
             log::error!("amibox does not start: {error}");

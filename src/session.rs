@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,6 +53,8 @@ pub enum Transport {
 struct State {
     login: Option<Login>,
     challenge: Option<String>,
+    /// The common name of the certificate that its client has shown.
+    certificate: Option<Vec<u8>>,
     /// What it wants to see of what it may see.
     mask: Classes,
     /// `login.read` and `mask` together, for the dispatcher.
@@ -181,6 +183,16 @@ impl Session {
     /// The challenge, where it has been asked for.
     pub fn existing_challenge(&self) -> Option<String> {
         self.lock().challenge.clone()
+    }
+
+    /// Its client has shown a certificate with that common name, which the listener has verified; or none.
+    pub fn set_certificate(&self, common_name: Option<Vec<u8>>) {
+        self.lock().certificate = common_name;
+    }
+
+    /// The common name of the certificate that its client has shown.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.lock().certificate.clone()
     }
 
     /// Logs it in: it sees what happens from now on. [`Sessions::admit`] calls this.
@@ -314,6 +326,10 @@ impl Session {
         if state.busy {
             return Delivery::Busy;
         }
+        if self.is_ended() {
+            // It is on its way out: it is not told, nor disconnected twice.
+            return Delivery::Done;
+        }
         let Some(stream) = &self.stream else { return Delivery::Done };
         loop {
             if state.sees.is_empty() && state.cursor.offset == 0 {
@@ -352,7 +368,8 @@ impl Session {
     /// The place of its cursor, for the log to know what is still needed: `None` where it needs nothing.
     pub fn needs(&self) -> Option<u64> {
         let state = self.lock();
-        (!state.sees.is_empty() || state.cursor.offset > 0).then_some(state.cursor.place)
+        (!self.is_ended() && (!state.sees.is_empty() || state.cursor.offset > 0))
+            .then_some(state.cursor.place)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -454,7 +471,8 @@ struct Table {
 pub struct InUse;
 
 impl Sessions {
-    /// Adds a session, which gets its number here.
+    /// Adds a session, which gets its number here. Apart, so that it is made on this stack and not on its connection's.
+    #[inline(never)]
     pub fn add(&self, make: impl FnOnce(u64) -> Session) -> Arc<Session> {
         let mut table = self.lock();
         table.last += 1;
@@ -492,10 +510,11 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// How many are connected over TCP or TLS and have not logged in.
-    pub fn waiting_for_login(&self) -> usize {
+    /// How many are connected over TCP or TLS and have not logged in: all of them, and those from that address.
+    pub fn waiting_for_login(&self, peer: IpAddr) -> (usize, usize) {
         let all = self.all();
-        all.iter().filter(|session| session.is_streaming() && session.may().is_none()).count()
+        let waiting = all.iter().filter(|session| session.is_streaming() && session.may().is_none());
+        waiting.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.peer.ip() == peer)))
     }
 
     /// Whether that user has a session.

@@ -137,8 +137,8 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
                     // What waits as it is written waits over TLS too.
                     let plain = one.name.strip_prefix(TLS_PREFIX).unwrap_or(&one.name);
                     let reason = waiting.get(&one.name).or_else(|| waiting.get(plain));
-                    if outcome.is_err() && reason.is_none() {
-                        again.lock().expect("no one panics holding it").push(one);
+                    if let (Err(difference), None) = (&outcome, reason) {
+                        again.lock().expect("no one panics holding it").push((one, difference.clone()));
                         continue;
                     }
                     tell(args, &mut counts.lock().expect("no one panics holding it"), one, &outcome, reason);
@@ -148,13 +148,14 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
     });
     let mut counts = counts.into_inner().expect("no one panics holding it");
     let again = again.into_inner().expect("no one panics holding it");
-    for one in again {
+    for (one, difference) in again {
         // A server that is broken fails them all: no need to wait for each twice.
         let outcome = match counts.failed.len() < MOST_AGAIN {
             true => attempt(one),
             false => Err("failed beside others; not played again, as too many fail".to_owned()),
         };
         if outcome.is_ok() {
+            println!("transcript {} beside others ... FAILED\n   {difference}\n", one.name);
             counts.alone.push(one.name.clone());
         }
         tell(args, &mut counts, one, &outcome, None);

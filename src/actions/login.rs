@@ -3,11 +3,12 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::ami::filter::Filters;
 use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
 use crate::auth::{self, Failure, Proof, security};
 use crate::config::manager::User;
-use crate::session::{Login, Session};
+use crate::session::{Login, Session, Transport};
 use crate::switch::{ActionSpec, Argument};
 
 use super::table::Row;
@@ -24,12 +25,26 @@ fn login(call: &Call<'_>, reply: &mut Reply<'_>) {
         kind if kind.eq_ignore_ascii_case(b"MD5") => {
             Proof::Key { challenge: challenge.as_deref(), key: message.value("Key") }
         }
+        _ if is_certified(call, name) => Proof::Certificate,
         _ => Proof::Secret(message.value("Secret")),
     };
     match admit(call, name, proof) {
         Ok(login) => greet(call, &login, reply),
         Err(failure) => refuse(call, name, &failure, reply),
     }
+}
+
+/// Whether the connection has shown a certificate that stands for this user.
+#[inline(never)]
+fn is_certified(call: &Call<'_>, name: &[u8]) -> bool {
+    let Some(common_name) = call.session.certificate() else { return false };
+    let config = call.core.config();
+    let tls = match call.session.transport {
+        Transport::Tls => &config.manager.tls,
+        Transport::Https => &config.http.tls,
+        Transport::Tcp | Transport::Http => return false,
+    };
+    auth::certifies(tls, &common_name, name)
 }
 
 // The steps of a login are kept apart on the stack too: each idle connection keeps the pages that its deepest call touched.
@@ -82,7 +97,7 @@ impl Core {
     }
 
     fn take_place(&self, session: &Session, login: &Login, mask: Classes) -> Result<(), Failure> {
-        let filters = login.user.filters.iter().cloned().collect();
+        let filters = filters_of(&login.user);
         let alone = !login.user.allowmultiplelogin;
         let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, self.bus.head());
         admitted.map_err(|_| Failure::InUse)
@@ -95,6 +110,12 @@ impl Core {
         }
         self.publish(security::success_event(&login.user.name, session, now), now);
     }
+}
+
+/// The user's filters, for the session to add to.
+#[inline(never)]
+fn filters_of(user: &User) -> Filters {
+    user.filters.iter().cloned().collect()
 }
 
 #[inline(never)]

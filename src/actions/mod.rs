@@ -5,6 +5,7 @@
 
 mod absent;
 mod bridges;
+mod config_files;
 mod console;
 mod login;
 mod mailbox;
@@ -62,6 +63,8 @@ pub struct Core {
     /// Who reads the configuration again when a client asks for it.
     reloader: OnceLock<Box<dyn Reload>>,
     bridges: bridges::Technologies,
+    /// Held by the one UpdateConfig that is being done, while it reads and writes; nobody else waits for it.
+    files: Mutex<()>,
     table: Table,
 }
 
@@ -98,8 +101,9 @@ impl Core {
             throttle: Mutex::default(),
             reloader: OnceLock::new(),
             bridges: bridges::Technologies::default(),
+            files: Mutex::default(),
         };
-        core.configure_bus();
+        core.configure_others();
         core
     }
 
@@ -112,7 +116,7 @@ impl Core {
     pub fn set_config(&self, config: Arc<Config>, now: u64) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
         self.reloaded.store(now, Ordering::Relaxed);
-        self.configure_bus();
+        self.configure_others();
     }
 
     /// Says who reads the configuration again; the first one stays. Without one a reload does nothing, and succeeds.
@@ -126,8 +130,9 @@ impl Core {
         self.bus.publish(event, now);
     }
 
-    fn configure_bus(&self) {
+    fn configure_others(&self) {
         let config = self.config();
+        self.switch.configure(&config);
         let manager = &config.manager;
         let settings = crate::bus::Settings {
             timestamp: manager.timestampevents,

@@ -18,6 +18,7 @@ use crate::modules::Modules;
 use crate::session::{Session, Transport};
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 use crate::switch::embedded::Embedded;
+use crate::switch::embedded::astdb::Store;
 use crate::switch::{ActionSpec, Caller, Calls, Switch};
 
 use super::Core;
@@ -68,7 +69,7 @@ impl Stage {
         let folder = Memory::folder(folder);
         let config = config::read(Path::new("/etc/x"), &folder).config.expect("the transcripts' folders are sound");
         let bus = Bus::new().expect("a descriptor can be had");
-        let (switch, _) = Embedded::new(&config, &folder, bus.clone(), 7, START);
+        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), || 7, START);
         let switch = Arc::new(switch);
         let held = Box::new(Held(Arc::clone(&switch)));
         let core = Core::new(Arc::new(config), bus, Modules::default(), held, START, || 7);

@@ -119,8 +119,8 @@ pub(super) const ACTIONS: &[Row] = &[
             Classes::NONE,
             "Ask whether the server is there.",
             &[],
-            "Answers Pong and the server's time, in Unix seconds with six decimals. A client can tell by it that its connection \
-             still stands, and keeps it from looking idle on the way.",
+            "Answers Pong and the server's time, in Unix seconds with six decimals. So a client \
+             knows that its connection still stands.",
         )
         .since("0.2.0"),
         ping,

@@ -4,7 +4,9 @@ use crate::ami::{Classes, Reply};
 use crate::session::Login;
 use crate::switch::ActionSpec;
 
-use super::{Call, absent, bridges, console, login, mailbox, modules, session, sessions, system};
+use super::{
+    Call, absent, bridges, config_files, console, login, mailbox, modules, session, sessions, system,
+};
 
 /// Every action there is, in the order of their names.
 pub(super) struct Table(Vec<Row>);
@@ -108,6 +110,7 @@ impl Row {
 const FAMILIES: &[&[Row]] = &[
     absent::ACTIONS,
     bridges::ACTIONS,
+    config_files::ACTIONS,
     console::ACTIONS,
     login::ACTIONS,
     mailbox::ACTIONS,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
+use crate::config::Tls;
 use crate::config::manager::{Manager, User};
 use crate::config::secret::Kind;
 
@@ -20,6 +21,8 @@ use crate::config::secret::Kind;
 pub enum Proof<'a> {
     /// By the secret itself.
     Secret(&'a [u8]),
+    /// By a certificate that the connection has shown, and that stands for this user (`tlsuser`).
+    Certificate,
     /// By the MD5 digest of a challenge and the secret.
     Key {
         /// The challenge of this connection, if it has asked for one.
@@ -81,10 +84,11 @@ pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> 
     if !user.acl.permits(peer) {
         return Err(Failure::Address);
     }
-    if user.secret.is_empty() {
+    if user.secret.is_empty() && !matches!(proof, Proof::Certificate) {
         return Err(Failure::UnknownUser);
     }
     match (proof, user.secret.expose()) {
+        (Proof::Certificate, _) => {}
         (Proof::Secret(given), Kind::Clear(secret)) => {
             equal(given, secret).then_some(()).ok_or(Failure::Secret)?
         }
@@ -106,6 +110,12 @@ pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> 
 #[inline(never)]
 fn md5_key(challenge: &str, secret: &[u8]) -> String {
     hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
+}
+
+/// Whether a certificate with that common name stands for a user, by the `tlsuser` lines of its listener.
+pub fn certifies(tls: &Tls, common_name: &[u8], user: &[u8]) -> bool {
+    let is = |(subject, name): &(Vec<u8>, Vec<u8>)| subject == common_name && name.eq_ignore_ascii_case(user);
+    tls.verify_client && tls.users.iter().any(is)
 }
 
 /// Compares in a time that does not depend on where they differ.

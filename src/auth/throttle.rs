@@ -84,8 +84,9 @@ pub const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// How long it is held back at the most.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(16);
 
-/// So many failures are answered after [`FIRST_DELAY`]; each further one doubles it. A person mistypes a few times.
-pub const FREE_FAILURES: u32 = 8;
+/// So many failures are answered after [`FIRST_DELAY`]; each further one doubles it. Behind one address there may be a whole
+/// office, or a machine full of clients with an old secret.
+pub const FREE_FAILURES: u32 = 20;
 
 /// A user's failures come from everywhere, so it takes this many times as many to slow down a failing login of that user.
 pub const USER_WEIGHT: u32 = 4;

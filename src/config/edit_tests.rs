@@ -16,7 +16,7 @@ fn play(transcript: &str) -> usize {
     let mut memory = Memory::folder(config);
     let mut request: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut checked = 0;
-    let mut lines = text.lines().peekable();
+    let mut lines = text.split('\n').peekable();
     while let Some(line) = lines.next() {
         if let Some(header) = line.strip_prefix("a> ") {
             let (name, value) = header.split_once(':').unwrap();

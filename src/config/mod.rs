@@ -8,6 +8,7 @@ pub mod acl;
 pub mod amibox;
 pub mod asterisk;
 pub(crate) mod complaint;
+pub mod confined;
 mod disk;
 pub mod edit;
 pub mod http;
@@ -27,7 +28,7 @@ pub use listen::Tls;
 pub use manager::Manager;
 pub use voicemail::Voicemail;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,10 @@ pub struct Config {
     pub amibox: Amibox,
     /// voicemail.conf.
     pub voicemail: Voicemail,
+    /// extensions.conf, whose meaning the embedded switch knows.
+    pub extensions: Document,
+    /// The other files whose meaning the embedded switch knows, by their names; those that are not there are not among them.
+    pub calls: BTreeMap<&'static str, Document>,
 }
 
 /// What reading the config folder gave.
@@ -94,9 +99,19 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let amibox = Amibox::read(&file, &mut complaints);
     let file = document("voicemail.conf", &mut complaints);
     let voicemail = Voicemail::read(&file, &mut complaints);
+    let extensions = document("extensions.conf", &mut complaints);
+    let mut calls = BTreeMap::new();
+    for name in CALLS {
+        match ini::parse(source, Path::new(name)) {
+            Err(error) if is_absent(&error) => {}
+            _ => {
+                calls.insert(*name, document(name, &mut complaints));
+            }
+        }
+    }
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
+    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions, calls };
     Loaded { config: sound.then_some(config), complaints }
 }
 
@@ -135,6 +150,20 @@ fn quick_start(dir: &Path) -> String {
 or name another folder with --config-dir DIR"
     )
 }
+
+/// Files about calls: one that is there, if only empty, brings its actions along. (core/listcommands-full.)
+const CALLS: &[&str] = &[
+    "agents.conf",
+    "cdr.conf",
+    "cdr_manager.conf",
+    "cel.conf",
+    "confbridge.conf",
+    "devices.conf",
+    "features.conf",
+    "queuerules.conf",
+    "queues.conf",
+    "res_parking.conf",
+];
 
 /// The one file that must be there.
 const MANAGER: &str = "manager.conf";

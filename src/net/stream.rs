@@ -87,9 +87,13 @@ impl Stream {
     }
 
     /// Performs the TLS handshake, if there is one to perform, until `until` at the most.
-    #[inline(never)]
     pub fn handshake(&self, until: Instant) -> io::Result<()> {
-        let Some(tls) = &self.tls else { return Ok(()) };
+        self.tls.as_ref().map_or(Ok(()), |tls| self.handshake_tls(tls, until))
+    }
+
+    /// Apart, for the same reason as [`Stream::read_tls`].
+    #[inline(never)]
+    fn handshake_tls(&self, tls: &Mutex<Tls>, until: Instant) -> io::Result<()> {
         while lock(tls).connection.is_handshaking() {
             let mut records = [0; RECORDS];
             let received = self.receive(&mut records, Some(until))?;
@@ -101,16 +105,10 @@ impl Stream {
         Ok(())
     }
 
-    /// The certificate that the client showed, in DER, once the handshake is done.
-    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+    /// The common name of the certificate that the client has shown, and that was verified, once the handshake is done.
+    pub fn certificate_name(&self) -> Option<Vec<u8>> {
         let tls = lock(self.tls.as_ref()?);
-        tls.connection.peer_certificates()?.first().map(|certificate| certificate.to_vec())
-    }
-
-    /// Whether something can be read now: input, the end of the stream, or an error.
-    pub fn is_readable(&self) -> io::Result<bool> {
-        let decrypted = self.tls.as_ref().is_some_and(|tls| has_plaintext(&mut lock(tls)));
-        Ok(decrypted || wait_one(self.as_fd(), PollFlags::IN, Some(Instant::now()))?)
+        super::tls::common_name(tls.connection.peer_certificates()?.first()?)
     }
 
     /// Sleeps until something can be read (`true`), the waker is raised, or the time is over.

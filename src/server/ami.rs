@@ -1,6 +1,7 @@
 //! AMI over TCP and TLS: the life of a connection, on its own thread.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,15 @@ use crate::session::{ANSWER_STALL, Session, Transport};
 use super::clock;
 
 /// Serves a connection until it ends. It counts as one that has not logged in from before the TLS handshake, so that one
-/// that is never finished counts too.
+/// that is never finished counts too. Apart, so that it has only its own needs on its stack.
+#[inline(never)]
 pub(crate) fn serve(core: &Core, stream: Stream) {
     let config = core.config();
     let manager = &config.manager;
     let (peer, local) = (stream.peer(), stream.local());
-    let waiting = core.sessions.waiting_for_login();
-    if waiting >= manager.authlimit {
+    let (waiting, from_there) = core.sessions.waiting_for_login(peer.ip());
+    let full = waiting >= manager.authlimit || from_there >= share(peer.ip(), manager.authlimit);
+    if full {
         core.metrics.refused.count();
         log::warn!("connection from {peer} closed: authlimit is reached");
         // Over TLS the client learns of it as it would without: an end behind the handshake. Unless that is a flood.
@@ -35,7 +38,7 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
         core.sessions.add(|id| Session::new(id, transport, peer, local, clock::now(), Some(stream)));
     let _guard = Guard { core, session: &session };
     let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
-    if waiting >= manager.authlimit {
+    if full {
         let _ = connection.stream.handshake(Instant::now() + REFUSED_HANDSHAKE);
         return;
     }
@@ -49,6 +52,12 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
             log::warn!("{peer} is disconnected: it fell behind the event log");
         }
     }
+}
+
+/// How many of the places for connections that have not logged in one address may take: half of them, so that nobody can
+/// keep everybody else out. This machine is trusted with all.
+fn share(peer: IpAddr, authlimit: usize) -> usize {
+    if peer.to_canonical().is_loopback() { authlimit } else { authlimit.div_ceil(2) }
 }
 
 /// Takes the session out of the table however its thread ends, and closes the connection.
@@ -106,6 +115,7 @@ impl<'a> Connection<'a> {
 
     fn run(&mut self, greeting: &[u8]) -> Result<(), End> {
         self.stream.handshake(self.login_until)?;
+        self.session.set_certificate(self.stream.certificate_name());
         self.stream.write_all(greeting, ANSWER_STALL)?;
         loop {
             let until = self.session.may().is_none().then_some(self.login_until);
@@ -118,6 +128,10 @@ impl<'a> Connection<'a> {
             }
             self.filled += read;
             self.session.hold(&self.core.bus, &mut self.out)?;
+            // What was told before the client asked goes out before the answer, however late the dispatcher is.
+            while !self.session.catch_up(&self.core.bus, &mut self.out)? {
+                self.flush()?;
+            }
             let open = self.answer()?;
             self.flush()?;
             if !open {
@@ -181,7 +195,8 @@ impl<'a> Connection<'a> {
         Ok(open)
     }
 
-    /// WaitEvent: sleeps until there is an event, seen or not, or input, or the time is over.
+    /// WaitEvent: sleeps until there is an event, seen or not, or input, or the time is over. Apart, for the stack's sake.
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>, input: bool) -> Result<(), End> {
         self.session.catch_up(&self.core.bus, &mut self.out)?;
         self.flush()?;
@@ -224,3 +239,19 @@ const REFUSED_HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// How much answer is gathered before it is written, when more requests wait behind.
 const FLUSH: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_places_to_others() {
+        let check = |peer: &str, limit, expect| {
+            assert_eq!(share(peer.parse().unwrap(), limit), expect, "{peer} of {limit}")
+        };
+        check("127.0.0.1", 50, 50);
+        check("::ffff:127.0.0.1", 50, 50);
+        check("192.0.2.1", 50, 25);
+        check("2001:db8::1", 1, 1);
+    }
+}

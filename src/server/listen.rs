@@ -179,11 +179,15 @@ fn accept(
 fn stream(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Stream> {
     match tls {
         None => Stream::plain(socket),
-        Some(config) => {
-            let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-            Stream::tls(socket, connection)
-        }
+        Some(config) => tls_stream(socket, config),
     }
+}
+
+/// Apart, so that a plain connection's stack has no room for the TLS state in the making.
+#[inline(never)]
+fn tls_stream(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Stream> {
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    Stream::tls(socket, connection)
 }
 
 /// What the configuration asks for.

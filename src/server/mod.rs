@@ -10,17 +10,18 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::actions::Core;
+use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
-use crate::config::{self, Config, Level};
+use crate::config::{self, Config, Level, Loaded};
 use crate::modules::Modules;
 use crate::session::Session;
-use crate::switch::embedded::Embedded;
+use crate::switch::embedded::astdb::{self, Store};
+use crate::switch::embedded::{self, Embedded};
 use http::Web;
 use listen::{ListenError, Listeners};
 
@@ -48,6 +49,8 @@ pub enum StartError {
     Config,
     /// A listener cannot be had.
     Listen(ListenError),
+    /// What is to survive a restart cannot be kept.
+    State(astdb::OpenError),
     /// The system refused a thread or a descriptor.
     System(io::Error),
 }
@@ -57,6 +60,9 @@ impl fmt::Display for StartError {
         match self {
             StartError::Config => write!(f, "the configuration cannot be used"),
             StartError::Listen(error) => error.fmt(f),
+            StartError::State(error) => {
+                write!(f, "{error} (--state-dir names another folder, or none to keep everything in memory)")
+            }
             StartError::System(error) => write!(f, "the system refused: {error}"),
         }
     }
@@ -77,17 +83,22 @@ impl From<io::Error> for StartError {
 }
 
 impl Daemon {
-    /// Reads the configuration, binds every address that it names, then serves.
+    /// Reads the configuration, binds every address that it names, then serves. What is to survive a restart is kept in the
+    /// folder `state`, or in memory where there is none.
     ///
     /// # Errors
-    /// A configuration or an address that cannot be used, or what the system refuses; nothing is left started then.
-    pub fn start(dir: &Path) -> Result<Daemon, StartError> {
+    /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
+    pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
         let config = load(dir).ok_or(StartError::Config)?;
+        let astdb = state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
-        let (modules, switch) = (Modules::default(), Box::new(Embedded::default()));
-        let core = Arc::new(Core::new(Arc::new(config), Bus::new()?, modules, switch, now, random));
+        let (modules, bus) = (Modules::default(), Bus::new()?);
+        let switch = Embedded::new(&config, astdb, bus.clone(), random, now);
+        switch.start_clock(clock::now)?;
+        let switch = Box::new(switch);
+        let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
@@ -100,6 +111,7 @@ impl Daemon {
         };
         listeners.serve(&core, &web, bound)?;
         let shared = Arc::new(Shared { dir: dir.to_owned(), core, web, listeners: Mutex::new(listeners) });
+        shared.core.set_reloader(Box::new(Reloader(Arc::downgrade(&shared))));
         Ok(Daemon { shared, dispatcher, sweeper, stop })
     }
 
@@ -137,6 +149,7 @@ impl Daemon {
         core.bus.nudge();
         join(self.dispatcher, until);
         join(self.sweeper, until);
+        core.switch.stop();
     }
 }
 
@@ -165,9 +178,35 @@ impl Shared {
     }
 }
 
+/// Reads the configuration again for the actions; what it belongs to holds the actions, and not they it.
+struct Reloader(Weak<Shared>);
+
+impl Reload for Reloader {
+    fn reload(&self) -> Result<(), String> {
+        let Some(shared) = self.0.upgrade() else { return Ok(()) };
+        shared.reload().map_err(|error| {
+            log::error!("the old configuration stays: {error}");
+            format!("The old configuration stays: {error}")
+        })
+    }
+}
+
+/// Reads the configuration, with what only the switch can tell of it: everything that is wrong, and the whole unless an error
+/// is among it.
+pub fn read(dir: &Path) -> Loaded {
+    let mut loaded = config::load(dir);
+    if let Some(config) = &loaded.config {
+        loaded.complaints.extend(embedded::check(config));
+    }
+    if loaded.complaints.iter().any(|complaint| complaint.level == Level::Error) {
+        loaded.config = None;
+    }
+    loaded
+}
+
 /// Reads the configuration and logs every complaint.
 fn load(dir: &Path) -> Option<Config> {
-    let loaded = config::load(dir);
+    let loaded = read(dir);
     for complaint in &loaded.complaints {
         match complaint.level {
             Level::Error => log::error!("{complaint}"),

@@ -10,6 +10,7 @@ pub mod embedded;
 use std::borrow::Cow;
 
 use crate::ami::{Classes, Message, Reply};
+use crate::config::Config;
 use console::{CommandSpec, Outcome, Screen};
 
 /// A telephone switch, or what stands for one.
@@ -17,6 +18,11 @@ pub trait Switch: Send + Sync {
     /// The actions it performs. They are added to those of the server itself; where both have one, the server's wins unless it
     /// is only there for want of a better.
     fn actions(&self) -> &[ActionSpec];
+
+    /// Takes over what another configuration says of it. The first one comes before any action.
+    fn configure(&self, config: &Config) {
+        let _ = config;
+    }
 
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
     /// else waits. Exactly one answer is to be written.
@@ -33,6 +39,9 @@ pub trait Switch: Send + Sync {
         let _ = (caller, words, screen);
         None
     }
+
+    /// Ends: what is still on its way to a disk is written. Nothing that comes later needs to be performed.
+    fn stop(&self) {}
 
     /// How many calls there are, and have been.
     fn calls(&self) -> Calls {

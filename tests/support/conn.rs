@@ -5,12 +5,16 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme, StreamOwned,
+};
 
 /// How long a connection, and a TLS handshake, may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -60,9 +64,30 @@ impl Conn {
         socket.set_write_timeout(Some(SEND_LIMIT))?;
         let stream = match wire {
             Wire::Plain => Stream::Plain(socket),
-            Wire::Tls(version) => Stream::Tls(Box::new(shake_hands(socket, version)?)),
+            Wire::Tls(version) => Stream::Tls(Box::new(shake_hands(socket, client_config(version))?)),
         };
         Ok(Self { stream, unread: Vec::new(), closed: false })
+    }
+
+    /// Connects over TLS and shows a certificate: two PEM files, and the key of the second.
+    pub(crate) fn open_as(port: u16, certificate: &[u8], key: &[u8]) -> io::Result<Self> {
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>();
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(io::Error::other)?;
+        let config = client_builder(rustls::ALL_VERSIONS)
+            .with_client_auth_cert(chain.map_err(io::Error::other)?, key)
+            .map_err(io::Error::other)?;
+        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        socket.set_nodelay(true)?;
+        let stream = Stream::Tls(Box::new(shake_hands(socket, Arc::new(config))?));
+        Ok(Self { stream, unread: Vec::new(), closed: false })
+    }
+
+    /// The certificate that the server has shown, in DER.
+    pub(crate) fn server_certificate(&self) -> Option<Vec<u8>> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(stream.conn.peer_certificates()?.first()?.to_vec()),
+        }
     }
 
     /// Reads once. False when nothing came within that time, or the server has closed.
@@ -170,10 +195,10 @@ fn left_until(deadline: Instant) -> Duration {
 
 fn shake_hands(
     mut socket: TcpStream,
-    version: Option<TlsVersion>,
+    config: Arc<ClientConfig>,
 ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
-    let mut conn = ClientConnection::new(client_config(version), name).map_err(io::Error::other)?;
+    let mut conn = ClientConnection::new(config, name).map_err(io::Error::other)?;
     socket.set_read_timeout(Some(CONNECT_LIMIT))?;
     while conn.is_handshaking() {
         conn.complete_io(&mut socket)?;
@@ -200,6 +225,12 @@ fn client_config(version: Option<TlsVersion>) -> Arc<ClientConfig> {
 }
 
 fn new_client_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+    client_builder(versions).with_no_client_auth()
+}
+
+fn client_builder(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(ring::default_provider());
     let anyone = Arc::new(TrustAnyone { algorithms: provider.signature_verification_algorithms });
     ClientConfig::builder_with_provider(provider)
@@ -207,7 +238,6 @@ fn new_client_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> 
         .expect("ring's provider has suites for both versions")
         .dangerous()
         .with_custom_certificate_verifier(anyone)
-        .with_no_client_auth()
 }
 
 /// Takes any certificate for anyone's: the tests' own certificates are signed by nobody. The signatures of the

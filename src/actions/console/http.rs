@@ -35,6 +35,10 @@ fn status(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> Outcome 
     for page in pages {
         screen.line(format_args!("{prefix}{} => {}", page.path, page.text));
     }
+    for (path, folder) in &http.post_mappings {
+        let path = path.strip_prefix(b"/").unwrap_or(path).escape_ascii();
+        screen.line(format_args!("{prefix}/{path} => Uploads to {}", folder.display()));
+    }
     screen.line("");
     screen.line("Enabled Redirects:");
     for (from, to) in &http.redirects {
@@ -65,8 +69,10 @@ const PAGES: &[Page] = &[
     Page { path: "/httpstatus", text: "Status of the web server" },
     Page { path: "/static/...", text: "Files" },
     Page { path: "/amanager", text: "AMI as HTML, with HTTP digests" },
+    Page { path: "/ajsonman", text: "AMI as JSON, with HTTP digests" },
     Page { path: "/amxml", text: "AMI as XML, with HTTP digests" },
     Page { path: "/arawman", text: "AMI as it is, with HTTP digests" },
+    Page { path: "/jsonman", text: "AMI as JSON" },
     Page { path: "/manager", text: "AMI as HTML" },
     Page { path: "/mxml", text: "AMI as XML" },
     Page { path: "/rawman", text: "AMI as it is" },
@@ -88,11 +94,13 @@ mod tests {
         config.http.bindaddr = "::1".to_owned();
         config.http.prefix = b"/pbx".to_vec();
         config.http.redirects = vec![(b"/".to_vec(), b"/pbx/static/index.html".to_vec())];
+        config.http.post_mappings = vec![(b"up".to_vec(), "/srv".into())];
         let answer = Bench::new(config).run("Action: Command\nCommand: http show status");
         for line in [
             "Prefix: /pbx",
             "Server Enabled and Bound to [::1]:8088",
             "/pbx/rawman => AMI as it is",
+            "/pbx/up => Uploads to /srv",
             "  / => /pbx/static/index.html",
         ] {
             assert!(answer.contains(&format!("Output: {line}\n")), "{line} in:\n{answer}");

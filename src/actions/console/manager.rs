@@ -138,7 +138,6 @@ fn show_settings(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> O
     let manager = &config.manager;
     let tls = &manager.tls;
     let yes = |on: bool| if on { "Yes" } else { "No" }.to_owned();
-    let names = |names: &[Vec<u8>]| names.join(&b',').escape_ascii().to_string();
     let or_disabled = |on: bool, address: String| if on { address } else { "Disabled".to_owned() };
     let key = tls.privatekey.as_ref().map(|path| path.display().to_string());
     screen.line("");
@@ -157,12 +156,15 @@ fn show_settings(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> O
         ("Allow multiple login", yes(manager.allowmultiplelogin)),
         ("Display connects", yes(manager.displayconnects)),
         ("Timestamp events", yes(manager.timestampevents)),
-        ("Channel vars", names(&manager.channelvars)),
-        ("Disabled events", names(&manager.disabledevents)),
-        ("Debug", yes(manager.debug)),
     ] {
         screen.line(format_args!("  {:<25}  {value:<15.55}", format!("{what}:")));
     }
+    for (what, value) in
+        [("Channel vars", &manager.channelvars), ("Disabled events", &manager.disabledevents)]
+    {
+        screen.line(format_args!("  {:<25}  {}", format!("{what}:"), value.join(&b',').escape_ascii()));
+    }
+    screen.line(format_args!("  {:<25}  {:<15}", "Debug:", yes(manager.debug)));
     Outcome::Done
 }
 

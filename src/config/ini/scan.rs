@@ -8,7 +8,11 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let none = bytes.is_empty();
-    bytes.split(|&b| b == b'\n').skip(usize::from(none)).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    bytes.split(|&b| b == b'\n').skip(usize::from(none)).map(|line| match line.strip_suffix(b"\r") {
+        // A comment keeps what ends its line: it is written back as it stood. (config/update-crlf-file.)
+        Some(text) if !text.contains(&b';') => text,
+        _ => line,
+    })
 }
 
 /// What the lines so far have opened.

@@ -72,7 +72,8 @@ impl Web {
     }
 
     /// Serves a connection until it ends, unless there are too many: then it is closed without a word.
-    /// (http/session-limit.)
+    /// (http/session-limit.) Apart, so that a connection over AMI has no room for it on its stack.
+    #[inline(never)]
     pub(crate) fn serve(&self, core: &Core, stream: Stream) {
         let peer = stream.peer();
         let Some(_place) = self.doors.enter(peer.ip(), core.config().http.sessionlimit) else {

@@ -177,6 +177,9 @@ impl<'r> Client<'r> {
     fn perform(&self, visit: &Visit<'_>, parameters: &mut Parameters) {
         let Parameters { message, wire } = parameters;
         let (core, session) = (self.core, &visit.session);
+        if self.config.http.tls.verify_client {
+            session.set_certificate(self.stream.certificate_name());
+        }
         match core.run(session, message, clock::now(), wire) {
             Then::Continue => session.take_own(wire),
             Then::Close => visit.end(),

@@ -185,6 +185,9 @@ impl Table {
 
 impl Entry {
     fn is_over(&self, core: &Core, now: Instant) -> bool {
+        if self.session.is_ended() {
+            return true;
+        }
         if self.uses > 0 {
             return false;
         }

@@ -6,10 +6,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
 use crate::date::Date;
 
+use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
 use super::dialplan::Dialplan;
@@ -41,6 +43,9 @@ pub(crate) struct Engine {
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
     pub(crate) agents: super::agents::Agents,
+    pub(crate) astdb: Arc<Store>,
+    /// Something was written to the database that may not be on the disk yet.
+    pub(crate) wrote: bool,
     pub(crate) shared: HashMap<(ChannelId, Vec<u8>), Vec<u8>>,
     work: VecDeque<Work>,
     alarms: BinaryHeap<Reverse<Alarm>>,
@@ -89,7 +94,7 @@ pub(crate) enum Timer {
 
 impl Engine {
     /// An engine without a call, at that Unix time in microseconds.
-    pub(crate) fn new(settings: Settings, dialplan: Dialplan, seed: u64, now: u64) -> Engine {
+    pub(crate) fn new(settings: Settings, dialplan: Dialplan, astdb: Arc<Store>, seed: u64, now: u64) -> Engine {
         let mut engine = Engine {
             now,
             dialplan,
@@ -108,6 +113,8 @@ impl Engine {
             queues: super::queue::Queues::new(&settings.queues, now),
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
+            astdb,
+            wrote: false,
             shared: HashMap::new(),
             work: VecDeque::new(),
             alarms: BinaryHeap::new(),
@@ -118,6 +125,15 @@ impl Engine {
         };
         engine.watch_hints();
         engine
+    }
+
+    /// Takes over another configuration: calls go on as they are.
+    pub(crate) fn configure(&mut self, settings: Settings, mut dialplan: Dialplan) {
+        dialplan.succeed(&self.dialplan);
+        self.dialplan = dialplan;
+        self.queues.configure(settings.queues.as_ref(), self.now);
+        self.settings = settings;
+        self.watch_hints();
     }
 
     /// When [`Engine::advance`] is due: Unix time in microseconds.

@@ -7,6 +7,10 @@
 mod actions;
 mod agents;
 mod apps;
+pub mod astdb;
+mod astdb_actions;
+mod astdb_console;
+mod astdb_functions;
 mod bridge;
 mod causes;
 mod cdr;
@@ -40,14 +44,17 @@ use std::time::Duration;
 
 use crate::ami::{Message, Reply};
 use crate::bus::Bus;
-use crate::config::ini::Source;
 use crate::config::{Complaint, Config};
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
 use actions::{Answer, Ask, Row};
+use astdb::Store;
+use dialplan::Dialplan;
 use engine::Engine;
 use originate::CallId;
+use scope::Asking;
+use settings::Settings;
 
 /// The switch that is built in.
 pub struct Embedded {
@@ -55,6 +62,7 @@ pub struct Embedded {
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
     specs: Vec<ActionSpec>,
+    commands: Vec<CommandSpec>,
 }
 
 /// What the switch and its clock's thread share.
@@ -66,6 +74,7 @@ struct Shared {
     /// Wakes those who wait for a call to be answered.
     settled: Condvar,
     bus: Option<Bus>,
+    astdb: Arc<Store>,
     /// Whether a thread moves time. Without one, whoever waits for something moves it himself.
     has_clock: AtomicBool,
     stopped: AtomicBool,
@@ -77,42 +86,85 @@ struct Inner {
     sleeps_until: u64,
 }
 
+/// A switch without configuration, which keeps everything in memory and tells nobody.
 impl Default for Embedded {
-    /// A switch without configuration, which tells its events to nobody.
     fn default() -> Embedded {
-        Embedded::with(Engine::new(settings::Settings::default(), dialplan::Dialplan::default(), 0, 0), None)
+        let astdb = Arc::new(Store::in_memory());
+        let engine = Engine::new(Settings::default(), Dialplan::default(), Arc::clone(&astdb), 0, 0);
+        Embedded::with(engine, astdb, None)
     }
 }
 
+/// What is wrong with the part of the configuration that only this switch understands.
+pub fn check(config: &Config) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    Dialplan::load(&config.extensions, &mut complaints);
+    complaints
+}
+
 impl Embedded {
-    /// A switch as the config folder describes it, which tells its events to `bus`, and what is wrong with the configuration.
-    /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
-    /// but for those who wait for something.
-    pub fn new(
-        config: &Config,
-        source: &dyn Source,
-        bus: Bus,
-        seed: u64,
-        now: u64,
-    ) -> (Embedded, Vec<Complaint>) {
-        let mut complaints = Vec::new();
-        let (settings, dialplan) = settings::load(source, config, &mut complaints);
-        (Embedded::with(Engine::new(settings, dialplan, seed, now), Some(bus)), complaints)
+    /// A switch as the configuration describes it, which keeps what is to survive in that store and tells that log. `random`
+    /// gives random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still, but
+    /// for those who wait for something.
+    pub fn new(config: &Config, astdb: Store, bus: Bus, random: fn() -> u64, now: u64) -> Embedded {
+        let astdb = Arc::new(astdb);
+        // What is wrong with it has been told by `check`.
+        let dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
+        let engine = Engine::new(Settings::new(config), dialplan, Arc::clone(&astdb), random(), now);
+        Embedded::with(engine, astdb, Some(bus))
     }
 
-    fn with(engine: Engine, bus: Option<Bus>) -> Embedded {
+    fn with(engine: Engine, astdb: Arc<Store>, bus: Option<Bus>) -> Embedded {
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
-        let specs = rows.iter().map(|row| row.spec.clone()).collect();
+        let own = rows.iter().map(|row| row.spec.clone());
+        let others = [astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat();
+        let specs = own.chain(others).collect();
+        let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
+        let commands = commands.into_iter().chain(astdb_console::commands()).collect();
         let shared = Shared {
             inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
             sooner: Condvar::new(),
             settled: Condvar::new(),
             bus,
+            astdb,
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), rows, specs }
+        Embedded { shared: Arc::new(shared), rows, specs, commands }
+    }
+
+    /// Runs something on the engine at that time, and tells what follows from it.
+    fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(micros);
+        let outcome = run(&mut inner.engine);
+        inner.engine.settle();
+        let wrote = std::mem::take(&mut inner.engine.wrote);
+        self.shared.publish(&mut inner);
+        drop(inner);
+        if wrote {
+            self.shared.astdb.settle();
+        }
+        outcome
+    }
+
+    /// Performs one of the engine's own actions.
+    fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        let answer =
+            self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
+        if let Answer::Waits(call) = answer {
+            let answered = self.shared.wait_for(call);
+            actions::settle_originate(answered, reply);
+        }
+    }
+
+    /// Stops what runs beside: nobody waits any more.
+    fn halt(&self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
+        self.shared.settled.notify_all();
     }
 
     /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.
@@ -149,9 +201,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        let _inner = self.shared.lock();
-        self.shared.sooner.notify_all();
+        self.halt();
     }
 }
 
@@ -160,33 +210,66 @@ impl Switch for Embedded {
         &self.specs
     }
 
+    fn configure(&self, config: &Config) {
+        let dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
+        self.with_engine(0, |engine| engine.configure(Settings::new(config), dialplan));
+    }
+
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         let name = message.action().unwrap_or_default();
-        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) else {
-            return reply.error("Not supported by this switch");
-        };
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        if let Answer::Waits(call) = answer {
-            let answered = self.shared.wait_for(inner, call);
-            actions::settle_originate(answered, reply);
+        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
+            return self.perform_own(row, caller, message, reply);
         }
+        let name = name.to_ascii_lowercase();
+        if astdb_actions::perform(&name, &self.shared.astdb, message, reply) {
+            return;
+        }
+        self.with_engine(caller.micros, |engine| {
+            let channel = match message.value("Channel") {
+                b"" => Some(None),
+                channel => engine.find_channel(channel).map(Some),
+            };
+            match name.as_slice() {
+                b"showdialplan" => dialplan::actions::show_dialplan(&engine.dialplan, message, reply),
+                b"dialplanextensionadd" => {
+                    dialplan::actions::add_extension(&mut engine.dialplan, message, reply);
+                }
+                b"dialplanextensionremove" => {
+                    dialplan::actions::remove_extension(&mut engine.dialplan, message, reply);
+                }
+                b"getvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel).reading());
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn dialplan::Scope);
+                    dialplan::actions::getvar(caller, message, scope, reply);
+                }
+                b"setvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel));
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn dialplan::Scope);
+                    dialplan::actions::setvar(message, scope, reply);
+                }
+                _ => reply.error("Not supported by this switch"),
+            }
+        });
     }
 
     fn commands(&self) -> &[CommandSpec] {
-        console::COMMANDS
+        &self.commands
     }
 
     fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let outcome = console::run(&mut inner.engine, words, screen);
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        outcome
+        if let Some(outcome) = astdb_console::run(&self.shared.astdb, words, screen) {
+            return Some(outcome);
+        }
+        self.with_engine(caller.micros, |engine| {
+            console::run(engine, words, screen).or_else(|| {
+                dialplan::actions::command(&mut Asking::client(engine, None), words, screen)
+            })
+        })
+    }
+
+    fn stop(&self) {
+        self.halt();
+        self.shared.astdb.close();
     }
 
     fn calls(&self) -> Calls {
@@ -217,7 +300,8 @@ impl Shared {
     }
 
     /// Waits until a call is settled: whether it was answered.
-    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
+    fn wait_for(&self, call: CallId) -> bool {
+        let mut inner = self.lock();
         loop {
             if let Some(answered) = inner.engine.outcome(call) {
                 return answered;

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use crate::ami::{Classes, Event};
 
 use super::channel::ChannelId;
-use super::dialplan::{Fault, Scope, Surroundings, functions as plain, globals::bare_name};
+use super::astdb_functions::Functions;
+use super::dialplan::unbound::Others;
+use super::dialplan::{Depth, Fault, Scope, Surroundings, functions as plain, globals::bare_name};
 use super::engine::Engine;
 use super::functions;
 
@@ -15,24 +17,48 @@ pub(crate) struct Asking<'e> {
     pub(crate) channel: Option<ChannelId>,
     /// Whether functions that are closed to clients are open.
     pub(crate) trusted: bool,
-    depth: u32,
+    depth: Depth,
+    /// What a question without a channel sets on the way: it is gone with the question. (core/getvar-functions-logic.)
+    lost: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
 impl<'e> Asking<'e> {
     /// The dialplan of a channel asks.
     pub(crate) fn channel(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
-        Asking { engine, channel: Some(id), trusted: true, depth: 0 }
+        Asking { engine, channel: Some(id), trusted: true, depth: Depth::default(), lost: None }
     }
 
     /// A client asks.
     pub(crate) fn client(engine: &'e mut Engine, channel: Option<ChannelId>) -> Asking<'e> {
         let trusted = engine.settings.live_dangerously;
-        Asking { engine, channel, trusted, depth: 0 }
+        Asking { engine, channel, trusted, depth: Depth::default(), lost: None }
+    }
+
+    /// The same for one who only reads: what is set on the way is kept nowhere.
+    pub(crate) fn reading(mut self) -> Asking<'e> {
+        self.lost = self.channel.is_none().then(Vec::new);
+        self
+    }
+}
+
+impl Asking<'_> {
+    /// Asks the functions of the database.
+    fn database<T>(&mut self, ask: impl FnOnce(&mut Functions<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut functions = Functions::new(&self.engine.astdb, self.trusted);
+        let answer = ask(&mut functions);
+        let wrote = functions.wrote();
+        self.engine.wrote |= wrote;
+        answer
     }
 }
 
 impl Scope for Asking<'_> {
     fn variable(&mut self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if let Some(lost) = &self.lost
+            && let Some(at) = lost.iter().rposition(|(own, _)| own == name)
+        {
+            return self.lost.as_ref().map(|lost| Cow::Borrowed(lost[at].1.as_slice()));
+        }
         if let Some(value) = self.engine.built_in(self.channel, name) {
             return Some(Cow::Owned(value));
         }
@@ -41,12 +67,17 @@ impl Scope for Asking<'_> {
     }
 
     fn set_variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        match self.channel {
-            Some(id) => {
+        match (self.channel, &mut self.lost) {
+            (None, Some(lost)) if lost.len() >= MAX_LOST => Err(Fault::Full),
+            (None, Some(lost)) => {
+                lost.push((bare_name(name).to_vec(), value.to_vec()));
+                Ok(())
+            }
+            (Some(id), _) => {
                 self.engine.set_channel_variable(id, name, value);
                 Ok(())
             }
-            None => self.set_global(name, value),
+            (None, None) => self.set_global(name, value),
         }
     }
 
@@ -61,14 +92,20 @@ impl Scope for Asking<'_> {
     fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         match functions::find(name) {
             Some(row) => row.reader(self.trusted)?(self, arguments),
-            None => plain::read(self, name, arguments),
+            None => match self.database(|database| database.read(name, arguments)) {
+                Err(Fault::Unknown) => plain::read(self, name, arguments),
+                known => known,
+            },
         }
     }
 
     fn set_function(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
         match functions::find(name) {
             Some(row) => row.writer(self.trusted)?(self, arguments, value),
-            None => plain::write(self, name, arguments, value),
+            None => match self.database(|database| database.write(name, arguments, value)) {
+                Err(Fault::Unknown) => plain::write(self, name, arguments, value),
+                known => known,
+            },
         }
     }
 
@@ -81,7 +118,7 @@ impl Scope for Asking<'_> {
         self.engine.ids.random()
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }
@@ -148,7 +185,5 @@ impl Engine {
     }
 }
 
-/// A variable's name without the underscores that say who inherits it.
-pub(crate) fn plain_name(name: &[u8]) -> &[u8] {
-    bare_name(name)
-}
+/// How many variables a question may set that nobody keeps.
+const MAX_LOST: usize = 1000;

@@ -250,7 +250,8 @@ impl Engine {
             let exists = self.dialplan.exists(context, exten, 1, b"", &date);
             return if exists { DeviceState::NotInUse } else { DeviceState::Invalid };
         }
-        self.endpoint_state(&key).unwrap_or(DeviceState::Unknown)
+        let unset = if key.starts_with(b"custom:") { DeviceState::Unknown } else { DeviceState::Invalid };
+        self.endpoint_state(&key).unwrap_or(unset)
     }
 
     /// Sets the state of a custom device; whether there was room.

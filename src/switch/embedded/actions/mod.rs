@@ -8,7 +8,6 @@ mod parking;
 mod states;
 mod status;
 mod transfer;
-mod variables;
 
 use crate::ami::{Message, Reply};
 use crate::switch::{ActionSpec, Caller};
@@ -121,7 +120,6 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,
-    variables::ACTIONS,
 ];
 
 /// Answers an Originate whose call is settled.

@@ -79,8 +79,10 @@ mod tests {
     #[test]
     fn commas_part_arguments() {
         let check = |text: &str, most: usize, expect: &[&str]| {
-            let parts: Vec<String> =
-                split(text.as_bytes(), most).iter().map(|part| String::from_utf8_lossy(part).into()).collect();
+            let parts: Vec<String> = split(text.as_bytes(), most)
+                .iter()
+                .map(|part| String::from_utf8_lossy(part).into())
+                .collect();
             assert_eq!(parts, expect, "{text}");
         };
         check("", 9, &[""]);

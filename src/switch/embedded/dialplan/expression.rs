@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::number::{Number, mathematics};
 use crate::ami::posix;
 
-/// Reads a dialplan function: its name and arguments.
-pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>;
+/// Reads a dialplan function: its name, its arguments, and how deep in the expression it stands.
+pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8], u32) -> Option<Vec<u8>>;
 
 /// Why an expression has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +234,7 @@ impl<'t> Parser<'t, '_> {
             return Ok(Value::Number(Number::from(result)));
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(Value::into_text).collect();
-        let value = (self.call)(name, &arguments.join(&b','));
+        let value = (self.call)(name, &arguments.join(&b','), self.depth);
         value.map(|text| Value::Text(Cow::Owned(text))).ok_or(ExpressionError::Function)
     }
 
@@ -369,7 +370,7 @@ impl<'t> Value<'t> {
             Operator::Join => Value::Text(Cow::Owned([self.bare(), right.bare()].concat())),
             Operator::Match | Operator::Find => search(operator, &self.bare(), &right.bare())?,
             _ => Value::Number(match (self.number(), right.number()) {
-                (Some(left), Some(right)) => left.compute(operator, right)?,
+                (Some(left), Some(right)) => compute(left, operator, right)?,
                 // What is no number makes the whole nothing.
                 _ => Number::Whole(0),
             }),
@@ -394,162 +395,42 @@ fn search(operator: Operator, text: &[u8], pattern: &[u8]) -> Result<Value<'stat
     })
 }
 
-/// A number. One that is whole stays so as long as it can.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Number {
-    Whole(i64),
-    Float(f64),
-}
-
-impl Number {
-    /// `D` or `D.D`, with a sign where it was computed; nothing else is one.
-    pub(super) fn read(text: &[u8]) -> Option<Number> {
-        let digits = text.strip_prefix(b"-").unwrap_or(text);
-        let (whole, fraction) = match digits.iter().position(|&b| b == b'.') {
-            Some(dot) => (&digits[..dot], Some(&digits[dot + 1..])),
-            None => (digits, None),
+/// A sum, difference, product, quotient or remainder; exact where both are whole and the result is.
+fn compute(one: Number, operator: Operator, other: Number) -> Result<Number, ExpressionError> {
+    if matches!(operator, Operator::Over | Operator::Modulo) && other.as_float() == 0.0 {
+        return Err(ExpressionError::DivisionByZero);
+    }
+    if let (Number::Whole(left), Number::Whole(right)) = (one, other) {
+        let exact = match operator {
+            Operator::Plus => left.checked_add(right),
+            Operator::Minus => left.checked_sub(right),
+            Operator::Times => left.checked_mul(right),
+            Operator::Over => left.checked_rem(right).filter(|rest| *rest == 0).map(|_| left / right),
+            _ => left.checked_rem(right),
         };
-        let is_number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        if !is_number(whole) || fraction.is_some_and(|fraction| !is_number(fraction)) {
-            return None;
-        }
-        let text = std::str::from_utf8(text).ok()?;
-        match fraction {
-            None => text.parse().map(Number::Whole).or_else(|_| text.parse().map(Number::Float)).ok(),
-            Some(_) => text.parse::<f64>().map(Number::from).ok(),
+        if let Some(exact) = exact {
+            return Ok(Number::Whole(exact));
         }
     }
-
-    pub(super) fn as_float(self) -> f64 {
-        match self {
-            Number::Whole(number) => number as f64,
-            Number::Float(number) => number,
-        }
-    }
-
-    fn negative(self) -> Number {
-        match self {
-            Number::Whole(number) => {
-                number.checked_neg().map_or(Number::Float(-(number as f64)), Number::Whole)
-            }
-            Number::Float(number) => Number::Float(-number),
-        }
-    }
-
-    fn compare(self, other: Number) -> std::cmp::Ordering {
-        match (self, other) {
-            (Number::Whole(left), Number::Whole(right)) => left.cmp(&right),
-            _ => self.as_float().total_cmp(&other.as_float()),
-        }
-    }
-
-    fn compute(self, operator: Operator, other: Number) -> Result<Number, ExpressionError> {
-        if matches!(operator, Operator::Over | Operator::Modulo) && other.as_float() == 0.0 {
-            return Err(ExpressionError::DivisionByZero);
-        }
-        if let (Number::Whole(left), Number::Whole(right)) = (self, other) {
-            let exact = match operator {
-                Operator::Plus => left.checked_add(right),
-                Operator::Minus => left.checked_sub(right),
-                Operator::Times => left.checked_mul(right),
-                Operator::Over => left.checked_rem(right).filter(|rest| *rest == 0).map(|_| left / right),
-                _ => left.checked_rem(right),
-            };
-            if let Some(exact) = exact {
-                return Ok(Number::Whole(exact));
-            }
-        }
-        let (left, right) = (self.as_float(), other.as_float());
-        Ok(Number::from(match operator {
-            Operator::Plus => left + right,
-            Operator::Minus => left - right,
-            Operator::Times => left * right,
-            Operator::Over => left / right,
-            _ => left % right,
-        }))
-    }
-}
-
-impl From<f64> for Number {
-    fn from(number: f64) -> Number {
-        match number.fract() == 0.0 && number.abs() < MAX_EXACT {
-            true => Number::Whole(number as i64),
-            false => Number::Float(number),
-        }
-    }
-}
-
-impl fmt::Display for Number {
-    /// As short as it can be without losing anything that the computation knew.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Number::Whole(number) => write!(f, "{number}"),
-            Number::Float(number) => f.write_str(&general(number, DIGITS)),
-        }
-    }
-}
-
-/// A number as `%.Ng` of printf writes it: that many digits that mean something, no zeros at the end, and an exponent where
-/// it is very great or very small.
-pub(crate) fn general(number: f64, digits: usize) -> String {
-    if !number.is_finite() {
-        return number.to_string().to_lowercase();
-    }
-    let scientific = format!("{number:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e').expect("the exponent is always there");
-    let exponent: i32 = exponent.parse().expect("the exponent is a number");
-    let trim = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
-    };
-    if exponent < -4 || exponent >= digits as i32 {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{}e{sign}{:02}", trim(mantissa), exponent.abs());
-    }
-    let decimals = (digits as i32 - 1 - exponent) as usize;
-    trim(&format!("{number:.decimals$}"))
-}
-
-/// The functions that belong to expressions themselves.
-fn mathematics(name: &[u8], arguments: &[f64]) -> Option<f64> {
-    Some(match (name.to_ascii_uppercase().as_slice(), arguments) {
-        (b"COS", [x]) => x.cos(),
-        (b"SIN", [x]) => x.sin(),
-        (b"TAN", [x]) => x.tan(),
-        (b"ACOS", [x]) => x.acos(),
-        (b"ASIN", [x]) => x.asin(),
-        (b"ATAN", [x]) => x.atan(),
-        (b"ATAN2", [x, y]) => x.atan2(*y),
-        (b"POW", [x, y]) => x.powf(*y),
-        (b"SQRT", [x]) => x.sqrt(),
-        (b"FLOOR", [x]) => x.floor(),
-        (b"CEIL", [x]) => x.ceil(),
-        (b"ROUND", [x]) => x.round(),
-        (b"RINT", [x]) => x.round_ties_even(),
-        (b"TRUNC", [x]) => x.trunc(),
-        (b"REMAINDER", [x, y]) => x - (x / y).round_ties_even() * y,
-        (b"EXP", [x]) => x.exp(),
-        (b"EXP2", [x]) => x.exp2(),
-        (b"LOG", [x]) => x.ln(),
-        (b"LOG2", [x]) => x.log2(),
-        (b"LOG10", [x]) => x.log10(),
-        _ => return None,
-    })
+    let (left, right) = (one.as_float(), other.as_float());
+    Ok(Number::from(match operator {
+        Operator::Plus => left + right,
+        Operator::Minus => left - right,
+        Operator::Times => left * right,
+        Operator::Over => left / right,
+        _ => left % right,
+    }))
 }
 
 /// How deep an expression may nest: each level takes a stack frame of the thread that evaluates it.
 const MAX_DEPTH: u32 = 40;
-/// Below this every whole number is exact as a float.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-/// How many digits of a float mean something.
-const DIGITS: usize = 15;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn value(text: &str) -> Result<String, ExpressionError> {
-        let mut call = |name: &[u8], arguments: &[u8]| {
+        let mut call = |name: &[u8], arguments: &[u8], _: u32| {
             (name == b"LEN").then(|| arguments.len().to_string().into_bytes())
         };
         evaluate(text.as_bytes(), &mut call).map(|value| String::from_utf8(value).unwrap())

@@ -10,9 +10,11 @@ use crate::config::Complaint;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Document, Variable};
 
-use super::globals::Globals;
-use super::substitute::{Fault, Scope, Surroundings, substitute};
-use super::{AddError, Dialplan, General, Include, Line, MAX_STEPS, Name, Place, Priority, Times, functions};
+use super::substitute::{Depth, Fault, Scope, Surroundings, substitute};
+use super::time::Times;
+use super::{
+    AddError, Dialplan, General, Include, Line, MAX_PRIORITY, MAX_STEPS, Name, Place, Priority, functions,
+};
 
 impl Dialplan {
     /// The dialplan that a file, with those that it includes, describes.
@@ -26,7 +28,9 @@ impl Dialplan {
         }
         for section in sections().filter(|section| !is(section.name(), b"globals")) {
             match section.name() {
-                name if is(name, b"general") => section.variables().iter().for_each(|line| loader.general(line)),
+                name if is(name, b"general") => {
+                    section.variables().iter().for_each(|line| loader.general(line))
+                }
                 name => loader.context(name, section.variables()),
             }
         }
@@ -60,9 +64,13 @@ impl<'a> Loader<'a> {
             b"clearglobalvars" => clearglobalvars,
             name => {
                 if !IGNORED.iter().any(|known| known.as_bytes() == name) {
-                    let known = ["autofallthrough", "clearglobalvars"].into_iter().chain(IGNORED.iter().copied());
+                    let known =
+                        ["autofallthrough", "clearglobalvars"].into_iter().chain(IGNORED.iter().copied());
                     let hint = did_you_mean(name, known);
-                    self.warn(line, format!("{} is no setting here, the line is skipped{hint}", quote(line.name())));
+                    self.warn(
+                        line,
+                        format!("{} is no setting here, the line is skipped{hint}", quote(line.name())),
+                    );
                 }
                 return;
             }
@@ -179,7 +187,8 @@ impl<'a> Loader<'a> {
         while let Some((&byte, tail)) = rest.split_first() {
             match byte {
                 b'(' => {
-                    let end = tail.iter().position(|&b| b == b')').ok_or("the label has no closing parenthesis")?;
+                    let end =
+                        tail.iter().position(|&b| b == b')').ok_or("the label has no closing parenthesis")?;
                     label = Some(tail[..end].trim_ascii()).filter(|label| !label.is_empty());
                     rest = &tail[end + 1..];
                 }
@@ -204,9 +213,9 @@ impl<'a> Loader<'a> {
             base => match number(base) {
                 Some(0) => return Err("priorities are counted from 1".into()),
                 Some(number) => number,
-                None => self
-                    .labelled(context, name, base)
-                    .ok_or_else(|| format!("{} is no priority: 1, n, s, hint or a label expected", quote(base)))?,
+                None => self.labelled(context, name, base).ok_or_else(|| {
+                    format!("{} is no priority: 1, n, s, hint or a label expected", quote(base))
+                })?,
             },
         };
         match base.checked_add(offset).filter(|priority| *priority <= MAX_PRIORITY) {
@@ -263,7 +272,7 @@ impl<'a> Loader<'a> {
 
     /// With global variables put in.
     fn substituted<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        substitute(text, &mut Reading { dialplan: &self.dialplan, depth: 0 })
+        substitute(text, &mut Reading { dialplan: &self.dialplan, depth: Depth::default() })
     }
 
     fn place(&mut self, line: &'a Variable) -> Place {
@@ -288,7 +297,7 @@ impl<'a> Loader<'a> {
 }
 
 /// `NAME(ARGUMENTS)` taken apart; in an older form a comma stands in the place of the parentheses.
-pub(super) fn application(text: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn application(text: &[u8]) -> (&[u8], &[u8]) {
     let Some(at) = text.iter().position(|byte| matches!(byte, b'(' | b',')) else { return (text, b"") };
     let (name, rest) = (text[..at].trim_ascii(), &text[at + 1..]);
     match text[at] {
@@ -305,7 +314,7 @@ fn number(text: &[u8]) -> Option<u32> {
 /// What names stand for while the file is read: global variables.
 struct Reading<'d> {
     dialplan: &'d Dialplan,
-    depth: u32,
+    depth: Depth,
 }
 
 impl Scope for Reading<'_> {
@@ -337,7 +346,7 @@ impl Scope for Reading<'_> {
         0
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }
@@ -345,8 +354,6 @@ impl Scope for Reading<'_> {
 /// Keys of `[general]` that Asterisk knows and that change nothing here.
 const IGNORED: &[&str] =
     &["static", "writeprotect", "extenpatternmatchnew", "userscontext", "priorityjumping", "overrideswitch"];
-/// The greatest priority: with it, sums of priorities do not overflow.
-const MAX_PRIORITY: u32 = 1_000_000;
 /// Among how many names a guess is made for one that is not there.
 const MAX_GUESSES: usize = 1000;
 

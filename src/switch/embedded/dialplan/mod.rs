@@ -5,25 +5,31 @@
 //! channel are in [`functions`].
 
 pub(crate) mod access;
+pub(crate) mod actions;
 pub(crate) mod arguments;
+mod context;
 pub(crate) mod expression;
 pub(crate) mod functions;
 pub(crate) mod globals;
 mod load;
+pub(crate) mod number;
 pub(crate) mod pattern;
+pub(crate) mod show;
 pub(crate) mod substitute;
 pub(crate) mod time;
+pub(crate) mod unbound;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::date::Date;
 
+pub(crate) use context::{Context, Extension, Include};
 pub(crate) use globals::Globals;
-pub(crate) use substitute::{Fault, Scope, Surroundings, assign, look_up, substitute};
+pub(crate) use load::application;
+pub(crate) use substitute::{Depth, Fault, Scope, Surroundings, assign, look_up, substitute};
 
 use pattern::{Fit, Pattern, PatternError, without_dashes};
-use time::Times;
 
 /// Every context, in order, and the global variables.
 #[derive(Clone, Debug, Default)]
@@ -133,52 +139,6 @@ pub(crate) enum AddError {
     Pattern(PatternError),
     /// There are [`MAX_STEPS`] of them already.
     Full,
-}
-
-/// A section of extensions.conf.
-#[derive(Clone, Debug)]
-pub(crate) struct Context {
-    /// Its name; case counts.
-    pub(crate) name: Vec<u8>,
-    /// By their names without dashes, those for some callers before the one for all.
-    exact: BTreeMap<Vec<u8>, Vec<Extension>>,
-    /// In the order in which they are tried.
-    patterns: Vec<Extension>,
-    /// In order.
-    pub(crate) includes: Vec<Include>,
-    /// What may be dialled before the dial tone ends, as written.
-    pub(crate) ignore_patterns: Vec<Vec<u8>>,
-    /// Other dialplans to be asked: they are shown, and never asked.
-    pub(crate) switches: Vec<Vec<u8>>,
-}
-
-/// `include => context,times`.
-#[derive(Clone, Debug)]
-pub(crate) struct Include {
-    /// All of it, as written.
-    pub(crate) text: Vec<u8>,
-    /// The context's name.
-    pub(crate) context: Vec<u8>,
-    /// When it counts; always, where it does not say.
-    pub(crate) times: Option<Times>,
-}
-
-/// One extension, for all callers or for some.
-#[derive(Clone, Debug)]
-pub(crate) struct Extension {
-    /// As written, without the caller.
-    pub(crate) name: Vec<u8>,
-    pattern: Option<Pattern>,
-    caller: Option<CallerMatch>,
-    /// By priority.
-    pub(crate) lines: Vec<Line>,
-}
-
-/// Whose calls an extension is for.
-#[derive(Clone, Debug)]
-struct CallerMatch {
-    text: Vec<u8>,
-    pattern: Option<Pattern>,
 }
 
 impl Dialplan {
@@ -354,22 +314,10 @@ impl Dialplan {
         let dialled = without_dashes(dialled);
         let caller = without_dashes(caller);
         self.in_reach(context, now, &mut Vec::new(), &mut |context| {
-            let may = |extension: &Extension, fit: Fit| {
+            let will_do = |(extension, fit): (&Extension, Fit)| {
                 is(fit) && extension.is_for(&caller) && extension.line(Priority::Step(priority)).is_some()
             };
-            let exact = context
-                .exact
-                .range(dialled.to_vec()..)
-                .take_while(|(name, _)| name.starts_with(&dialled))
-                .flat_map(|(name, extensions)| extensions.iter().map(move |extension| (name, extension)))
-                .any(|(name, extension)| {
-                    let whole = name.len() == dialled.len();
-                    may(extension, Fit { whole, longer: !whole })
-                });
-            let fits = |extension: &Extension| {
-                extension.pattern.as_ref().is_some_and(|pattern| may(extension, pattern.fit(&dialled)))
-            };
-            (exact || context.patterns.iter().any(fits)).then_some(())
+            context.in_sight(&dialled).any(will_do).then_some(())
         })
         .is_some()
     }
@@ -419,142 +367,6 @@ impl Dialplan {
     }
 }
 
-impl Context {
-    fn new(name: &[u8]) -> Context {
-        Context {
-            name: name.to_vec(),
-            exact: BTreeMap::new(),
-            patterns: Vec::new(),
-            includes: Vec::new(),
-            ignore_patterns: Vec::new(),
-            switches: Vec::new(),
-        }
-    }
-
-    /// Every extension in the order in which they are tried: names first, in the order of their bytes, then patterns.
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = &Extension> {
-        self.exact.values().flatten().chain(&self.patterns)
-    }
-
-    /// Those that a name, which has no dashes, is or fits, in order.
-    fn fitting(&self, exten: &[u8]) -> impl Iterator<Item = &Extension> {
-        let exact = self.exact.get(exten).into_iter().flatten();
-        let fits = move |extension: &&Extension| {
-            extension.pattern.as_ref().is_some_and(|pattern| pattern.fits(exten))
-        };
-        exact.chain(self.patterns.iter().filter(fits))
-    }
-
-    /// The extension of that name, for those callers; made where there is none.
-    fn extension_mut(&mut self, name: Name<'_>) -> Result<&mut Extension, PatternError> {
-        let extension = Extension::new(name)?;
-        // In both, what is for some callers comes before what is for all.
-        let list = match &extension.pattern {
-            None => self.exact.entry(without_dashes(name.exten).into_owned()).or_default(),
-            Some(_) => &mut self.patterns,
-        };
-        let at = match list.binary_search_by(|other| other.order(&extension)) {
-            Ok(at) => at,
-            Err(at) => {
-                list.insert(at, extension);
-                at
-            }
-        };
-        Ok(&mut list[at])
-    }
-
-    fn remove(&mut self, name: Name<'_>, priority: Option<Priority>) -> Vec<Line> {
-        let Ok(wanted) = Extension::new(name) else { return Vec::new() };
-        let key = without_dashes(name.exten);
-        let list = match &wanted.pattern {
-            Some(_) => Some(&mut self.patterns),
-            None => self.exact.get_mut(&*key),
-        };
-        let Some(list) = list else { return Vec::new() };
-        let Ok(at) = list.binary_search_by(|other| other.order(&wanted)) else { return Vec::new() };
-        let lines = &mut list[at].lines;
-        let removed: Vec<Line> = match priority {
-            None => std::mem::take(lines),
-            Some(priority) => lines.extract_if(.., |line| line.priority == priority).collect(),
-        };
-        if lines.is_empty() {
-            list.remove(at);
-            if list.is_empty() {
-                self.exact.remove(&*key);
-            }
-        }
-        removed
-    }
-}
-
-impl Extension {
-    fn new(name: Name<'_>) -> Result<Extension, PatternError> {
-        let pattern = |text: &[u8]| text.strip_prefix(b"_").map(Pattern::parse).transpose();
-        let caller = match name.caller {
-            None => None,
-            Some(text) => {
-                Some(CallerMatch { text: without_dashes(text).into_owned(), pattern: pattern(text)? })
-            }
-        };
-        Ok(Extension { name: name.exten.to_vec(), pattern: pattern(name.exten)?, caller, lines: Vec::new() })
-    }
-
-    /// Whether a name is its own, or fits its pattern.
-    pub(crate) fn answers_to(&self, exten: &[u8]) -> bool {
-        self.name == exten
-            || match &self.pattern {
-                Some(pattern) => pattern.fits(exten),
-                None => without_dashes(&self.name) == without_dashes(exten),
-            }
-    }
-
-    fn is_for(&self, caller: &[u8]) -> bool {
-        match &self.caller {
-            None => true,
-            Some(CallerMatch { pattern: Some(pattern), .. }) => pattern.fits(caller),
-            Some(CallerMatch { text, pattern: None }) => text == caller,
-        }
-    }
-
-    fn line(&self, priority: Priority) -> Option<&Line> {
-        let at = self.lines.binary_search_by_key(&priority, |line| line.priority).ok()?;
-        Some(&self.lines[at])
-    }
-
-    fn label(&self, label: &[u8]) -> Option<u32> {
-        self.lines.iter().find_map(|line| match line.priority {
-            Priority::Step(priority) if line.label.as_deref() == Some(label) => Some(priority),
-            _ => None,
-        })
-    }
-
-    fn hint<'d>(&'d self, context: &'d Context) -> Option<Hint<'d>> {
-        let line = self.lines.first().filter(|line| line.priority == Priority::Hint)?;
-        Some(Hint { context: &context.name, exten: &self.name, text: &line.app })
-    }
-
-    /// Where it stands among those of its kind: the most specific pattern first, and one for some callers before one for all.
-    fn order(&self, other: &Extension) -> std::cmp::Ordering {
-        let own = self.caller.as_ref().map(|caller| &caller.text);
-        let others = other.caller.as_ref().map(|caller| &caller.text);
-        let for_all = own.is_none().cmp(&others.is_none());
-        self.pattern.cmp(&other.pattern).then(for_all).then_with(|| own.cmp(&others))
-    }
-}
-
-impl Line {
-    fn step<'d>(&'d self, context: &'d Context, extension: &'d Extension, priority: u32) -> Step<'d> {
-        Step {
-            context: &context.name,
-            exten: &extension.name,
-            priority,
-            label: self.label.as_deref(),
-            app: &self.app,
-            data: &self.data,
-        }
-    }
-}
-
 impl<'a> Name<'a> {
     /// Reads `exten` or `exten/caller`.
     pub(crate) fn parse(text: &'a [u8]) -> Name<'a> {
@@ -569,6 +381,8 @@ impl<'a> Name<'a> {
 pub(crate) const REGISTRAR: &str = "pbx_config";
 /// The most steps and hints that there may be: clients can add some, and memory has an end.
 pub(crate) const MAX_STEPS: usize = 500_000;
+/// The greatest priority: with it, sums of priorities do not overflow.
+pub(crate) const MAX_PRIORITY: u32 = 1_000_000;
 /// How many contexts one may reach by its includes, itself among them: each takes stack of the thread that asks.
 const MAX_REACH: usize = 128;
 

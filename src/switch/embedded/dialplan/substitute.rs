@@ -31,8 +31,8 @@ pub(crate) trait Scope {
     /// Random bits.
     fn random(&mut self) -> u64;
 
-    /// How deep substitutions are nested at this moment: a number to keep, 0 at first.
-    fn depth(&mut self) -> &mut u32;
+    /// How deep substitutions are nested at this moment: something to keep, the default at first.
+    fn depth(&mut self) -> &mut Depth;
 
     /// Hears what went wrong in a text that is substituted all the same.
     fn complain(&mut self, what: fmt::Arguments<'_>) {
@@ -49,6 +49,13 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now: u64,
     /// The version of Asterisk that is spoken.
     pub(crate) version: &'a str,
+}
+
+/// How deep a scope is in texts within texts, and how many of them there have been since the outermost one began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Depth {
+    level: u32,
+    steps: u32,
 }
 
 /// Why a function or a variable cannot be read or set. What is substituted is empty then.
@@ -70,7 +77,7 @@ pub(crate) enum Fault {
     Value,
     /// There is too much already.
     Full,
-    /// Texts nest deeper than [`MAX_DEPTH`].
+    /// Texts nest deeper than [`MAX_DEPTH`], or there are more than [`MAX_STEPS`] in one.
     TooDeep,
 }
 
@@ -85,7 +92,7 @@ impl fmt::Display for Fault {
             Fault::Arguments => "its arguments make no sense",
             Fault::Value => "its value makes no sense",
             Fault::Full => "there is too much already",
-            Fault::TooDeep => "it nests too deep",
+            Fault::TooDeep => "it nests too deep, or goes on for too long",
         })
     }
 }
@@ -120,7 +127,7 @@ pub(crate) fn look_up(name: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
 /// The value of a variable or of a function, which has parentheses; empty for a variable that is not there.
 pub(crate) fn read(name: &[u8], scope: &mut dyn Scope) -> Result<Vec<u8>, Fault> {
     match as_function(name) {
-        Some((function, arguments)) => scope.function(function, arguments),
+        Some((function, arguments)) => call(function, arguments, scope),
         None => Ok(scope.variable(name).map(Cow::into_owned).unwrap_or_default()),
     }
 }
@@ -133,17 +140,24 @@ pub(crate) fn assign(name: &[u8], value: &[u8], scope: &mut dyn Scope) -> Result
     }
 }
 
+/// Reads a function. Its arguments may name others, which may name others.
+fn call(name: &[u8], arguments: &[u8], scope: &mut dyn Scope) -> Result<Vec<u8>, Fault> {
+    nested(scope, |scope| scope.function(name, arguments))?
+}
+
 /// Does something one level deeper, if that is not too deep.
-pub(super) fn nested<T>(
-    scope: &mut dyn Scope,
-    run: impl FnOnce(&mut dyn Scope) -> T,
-) -> Result<T, Fault> {
-    if *scope.depth() >= MAX_DEPTH {
+fn nested<T>(scope: &mut dyn Scope, run: impl FnOnce(&mut dyn Scope) -> T) -> Result<T, Fault> {
+    let depth = scope.depth();
+    if depth.level == 0 {
+        depth.steps = 0;
+    }
+    if depth.level >= MAX_DEPTH || depth.steps >= MAX_STEPS {
         return Err(Fault::TooDeep);
     }
-    *scope.depth() += 1;
+    depth.level += 1;
+    depth.steps += 1;
     let value = run(scope);
-    *scope.depth() -= 1;
+    scope.depth().level -= 1;
     Ok(value)
 }
 
@@ -184,8 +198,12 @@ fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [u8]> {
 /// An expression's value; a wrong one has none.
 fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
     let mut fault = None;
-    let value = expression::evaluate(text, &mut |name, arguments| {
-        scope.function(name, arguments).map_err(|why| fault = Some(why)).ok()
+    let value = expression::evaluate(text, &mut |name, arguments, level| {
+        // The levels of an expression take stack as those of a text do.
+        scope.depth().level += level;
+        let value = call(name, arguments, scope);
+        scope.depth().level -= level;
+        value.map_err(|why| fault = Some(why)).ok()
     });
     value.unwrap_or_else(|error| {
         match fault {
@@ -275,6 +293,8 @@ pub(super) fn whole_number(text: &[u8]) -> i64 {
 pub(crate) const MAX_TEXT: usize = 8192;
 /// How deep names, expressions and what EVAL evaluates may nest: each level takes stack of the thread that asks.
 pub(crate) const MAX_DEPTH: u32 = 24;
+/// How many texts within texts, and functions, one text may take: with EVAL a short one could go on for years.
+const MAX_STEPS: u32 = 2000;
 /// Larger numbers than this count as this one: sums of them do not overflow.
 const MAX_NUMBER: i64 = i64::MAX / 100;
 
@@ -361,9 +381,33 @@ mod tests {
         for text in ["${", "$["] {
             assert_eq!(&*substitute(text.repeat(4000).as_bytes(), &mut table), b"");
         }
+        let deep = format!("${{{}X{}}}", "CUT(".repeat(1000), ")".repeat(1000));
+        assert_eq!(&*substitute(deep.as_bytes(), &mut table), b"");
         assign(b"LOOP", b"${EVAL(${LOOP})}", &mut table).unwrap();
         assert_eq!(&*substitute(b"${EVAL(${LOOP})}", &mut table), b"");
-        assert_eq!(*table.depth(), 0);
+        assert_eq!(table.depth().level, 0);
+    }
+
+    #[test]
+    fn work_that_multiplies_ends_and_fits_a_small_stack() {
+        let work = || {
+            let mut table = Table::new(&[]);
+            assign(b"LOOP", "${EVAL(${LOOP})}".repeat(60).as_bytes(), &mut table).unwrap();
+            assert_eq!(&*substitute(b"${EVAL(${LOOP})}", &mut table), b"");
+            for depth in [0, 1, 3, 18] {
+                let (open, close) = ("(".repeat(depth), ")".repeat(depth));
+                let round = format!(r#"$[{open}EVAL("\${{EVAL(\${{ROUND}})}}"){close}]"#);
+                assign(b"ROUND", round.as_bytes(), &mut table).unwrap();
+                let value = substitute(b"${EVAL(${ROUND})}", &mut table).into_owned();
+                // However deep it went, each level has left its quotes.
+                assert!(value.is_empty() || value.starts_with(b"\"\""), "{}", value.escape_ascii());
+            }
+            substitute(format!("$[{}1]", "(".repeat(4000)).as_bytes(), &mut table);
+            assert_eq!(table.depth().level, 0);
+        };
+        // Half of what a connection has, without optimisation.
+        let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(work);
+        thread.unwrap().join().unwrap();
     }
 
     #[test]

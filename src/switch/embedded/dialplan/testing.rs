@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::substitute::{Fault, Scope, Surroundings};
+use super::substitute::{Depth, Fault, Scope, Surroundings};
 use super::{Dialplan, functions, globals};
 use crate::config::Complaint;
 use crate::config::ini::{self, memory::Memory};
@@ -15,7 +15,7 @@ pub(crate) struct Table {
     variables: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) dialplan: Dialplan,
     random: u64,
-    depth: u32,
+    depth: Depth,
 }
 
 impl Table {
@@ -57,11 +57,12 @@ impl Scope for Table {
 
     fn random(&mut self) -> u64 {
         // Knuth's numbers for a generator of 64 bits.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random >> 16
     }
 
-    fn depth(&mut self) -> &mut u32 {
+    fn depth(&mut self) -> &mut Depth {
         &mut self.depth
     }
 }

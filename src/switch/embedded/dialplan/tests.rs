@@ -1,4 +1,7 @@
-use super::testing::{dialplan, load, load_from};
+use std::path::Path;
+
+use super::testing::{Table, dialplan, load, load_from};
+use super::time::Times;
 use super::*;
 use crate::config::ini::memory::Memory;
 
@@ -141,7 +144,6 @@ fn labels_and_hints_are_found() {
 exten => 100,1,NoOp
  same => n(here),NoOp
  same => n+8(there),NoOp
- same => s(again),NoOp(lost)
 exten => 100,hint,Custom:four,CustomPresence:dave
 exten => _5XX,hint,Custom:${EXTEN}
 include => b
@@ -155,7 +157,7 @@ exten => 200,1(only),NoOp
         assert_eq!(found, expect, "{label} of {exten}");
     };
     check("100", "here", Some(2));
-    check("100", "there", Some(10));
+    check("100", "there", Some(11));
     check("100", "nowhere", None);
     check("200", "only", Some(1));
     check("300", "here", None);
@@ -273,15 +275,17 @@ exten => 1,1,A
 exten => 1,far+2,E
 exten => 1,20(twenty),F
 exten => 2,n,G
+exten => 3,s,H
 ",
     );
     let check = |at: &str, expect: &str| assert_eq!(found(&dialplan, at, ""), expect, "{at}");
     check("a,1,2", "1: B()@a");
-    check("a,1,12", "1: C()@a");
-    check("a,1,13", "1: D()@a");
-    check("a,1,14", "1: E()@a");
+    check("a,1,13", "1: C()@a");
+    check("a,1,14", "1: D()@a");
+    check("a,1,15", "1: E()@a");
     check("a,1,20", "1: F()@a");
     check("a,2,21", "2: G()@a");
+    check("a,3,21", "3: H()@a");
 }
 
 #[test]
@@ -331,18 +335,84 @@ fn includes_that_bite_their_tails_end() {
 
 #[test]
 fn the_dialplans_of_the_transcripts_load() {
-    let check = |name: &str, steps: usize, complaints: &[&str]| {
-        let (dialplan, found) = load_from(&Memory::folder(name));
-        assert_eq!(dialplan.steps, steps, "{name}");
+    let check = |name: &str, complaints: &[&str]| {
+        let folder = Memory::folder(name);
+        let (dialplan, found) = load_from(&folder);
+        let text = String::from_utf8_lossy(&folder.0[Path::new("/etc/x/extensions.conf")]).into_owned();
+        let is_step = |line: &&str| line.starts_with("exten ") || line.starts_with(" same ");
+        assert_eq!(dialplan.steps, text.lines().filter(is_step).count(), "{name}");
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), complaints, "{name}");
     };
     let switch = "warning: other dialplans are not asked: what only they have is not found";
-    let switches = [20, 21].map(|line| format!("/etc/x/extensions.conf:{line}: {switch}"));
-    check("core-dialplan", 14, &switches.each_ref().map(String::as_str));
-    check("core-base", 1, &[]);
-    check("core-hints", 6, &[]);
-    check("calls-basic", 83, &[]);
-    check("calls-transfer", 13, &[]);
-    check("queues-basic", 37, &[]);
-    check("states-parking", 9, &[]);
+    let switches = [25, 26].map(|line| format!("/etc/x/extensions.conf:{line}: {switch}"));
+    check("core-dialplan", &switches.each_ref().map(String::as_str));
+    for name in ["core-base", "core-hints", "calls-basic", "calls-transfer", "queues-basic", "states-parking"]
+    {
+        check(name, &[]);
+    }
+}
+
+#[test]
+fn noise_makes_nothing_panic() {
+    let words = [
+        "${",
+        "$[",
+        "}",
+        "]",
+        "(",
+        ")",
+        "\\",
+        "\"",
+        ",",
+        ":",
+        "-",
+        "&",
+        "=~",
+        "1",
+        "0",
+        "9.5",
+        "X",
+        "_",
+        "[",
+        "!",
+        ".",
+        "/",
+        "a",
+        "n",
+        "s",
+        "EVAL",
+        "CUT",
+        "IF",
+        "?",
+        "::",
+        "%",
+        " ",
+        "*",
+        "+",
+        "same => ",
+        "exten => ",
+        "\n",
+        "[c]\n",
+        "hint",
+        "include => ",
+        "\u{e9}",
+    ];
+    let mut table = Table::new(&[("a", "x-y"), ("X", "${a}")]);
+    for _ in 0..20_000 {
+        let length = table.random() % 12;
+        let text: String = (0..length).map(|_| words[table.random() as usize % words.len()]).collect();
+        let bytes = text.as_bytes();
+        substitute(bytes, &mut table);
+        look_up(bytes, &mut table);
+        let _ = assign(bytes, b"1,2", &mut table);
+        let _ = expression::evaluate(bytes, &mut |_, _, _| None);
+        let _ = Times::parse(bytes).map(|times| times.include(&now()));
+        let _ = Pattern::parse(bytes)
+            .map(|pattern| (pattern.fit(bytes), pattern.cmp(&Pattern::parse(b"X.").unwrap())));
+        arguments::split(bytes, 3);
+        let (dialplan, _) = load(&format!("[c]\nexten => {text}\n{text}"));
+        let _ = dialplan.show(Some(b"c"), Some(bytes));
+        dialplan.can_match(b"c", bytes, 1, bytes, &now());
+        dialplan.find(b"c", bytes, 1, bytes, &now());
+    }
 }

@@ -20,7 +20,11 @@ pub(crate) struct TimesError(Vec<u8>);
 
 impl std::fmt::Display for TimesError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\"{}\" is no time; 9:00-17:00,mon-fri,1-31,jan-dec is one, and * is any", self.0.escape_ascii())
+        write!(
+            f,
+            "\"{}\" is no time; 9:00-17:00,mon-fri,1-31,jan-dec is one, and * is any",
+            self.0.escape_ascii()
+        )
     }
 }
 
@@ -116,7 +120,8 @@ fn number(text: &[u8], least: u32, most: u32) -> Option<u32> {
 }
 
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ impl Settings {
 pub(crate) struct Queues {}
 impl Queues {
     pub(crate) fn new(_: &Option<Settings>, _: u64) -> Queues { Queues {} }
+    pub(crate) fn configure(&mut self, _: Option<&Settings>, _: u64) {}
 }
 impl Engine {
     pub(crate) fn queue_device_changed(&mut self, _: &[u8], _: DeviceState) {}

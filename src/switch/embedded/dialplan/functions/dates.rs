@@ -1,24 +1,29 @@
 //! Functions of dates. The only time zone is UTC.
 
 use super::super::arguments::{get, split};
-use super::super::substitute::{Fault, Scope};
+use super::super::substitute::Fault;
 use super::Plain;
 use super::numbers::float;
 use crate::date::Date;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
-    Plain::new("STRFTIME", "([EPOCH][,[ZONE][,FORMAT]])", "A date in a format, as strftime of C has them.", |scope, arguments| {
-        let arguments = split(arguments, 3);
-        let micros = match get(&arguments, 0).trim_ascii() {
-            b"" => scope.surroundings().now,
-            text => (float(text).ok_or(Fault::Arguments)?.clamp(0.0, LATEST) * 1e6) as u64,
-        };
-        let format = match get(&arguments, 2) {
-            b"" => b"%c",
-            format => format,
-        };
-        Ok(strftime(format, micros))
-    }),
+    Plain::new(
+        "STRFTIME",
+        "([EPOCH][,[ZONE][,FORMAT]])",
+        "A date in a format, as strftime of C has them.",
+        |scope, arguments| {
+            let arguments = split(arguments, 3);
+            let micros = match get(&arguments, 0).trim_ascii() {
+                b"" => scope.surroundings().now,
+                text => (float(text).ok_or(Fault::Arguments)?.clamp(0.0, LATEST) * 1e6) as u64,
+            };
+            let format = match get(&arguments, 2) {
+                b"" => b"%c",
+                format => format,
+            };
+            Ok(strftime(format, micros))
+        },
+    ),
     Plain::new("STRPTIME", "(DATE,ZONE,FORMAT)", "The Unix time of a date in a format.", |_, arguments| {
         let arguments = split(arguments, 3);
         let seconds = strptime(get(&arguments, 0), get(&arguments, 2)).ok_or(Fault::Value)?;

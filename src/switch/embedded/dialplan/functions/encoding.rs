@@ -16,14 +16,16 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         from_base64(text).ok_or(Fault::Value)
     }),
     Plain::new("URIENCODE", "(TEXT)", "A text as it may stand in a URI.", |_, text| Ok(to_uri(text))),
-    Plain::new("URIDECODE", "(TEXT)", "The text that one from a URI stands for.", |_, text| Ok(from_uri(text))),
+    Plain::new("URIDECODE", "(TEXT)", "The text that one from a URI stands for.", |_, text| {
+        Ok(from_uri(text))
+    }),
 ];
 
 fn hex(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
-fn to_base64(text: &[u8]) -> Vec<u8> {
+pub(crate) fn to_base64(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len().div_ceil(3) * 4);
     for chunk in text.chunks(3) {
         let byte = |at| u32::from(chunk.get(at).copied().unwrap_or(0));
@@ -37,7 +39,7 @@ fn to_base64(text: &[u8]) -> Vec<u8> {
 }
 
 /// Blanks are passed over; anything else that does not belong makes it none.
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let (mut out, mut bits, mut count) = (Vec::new(), 0_u32, 0);
     for byte in text.iter().filter(|byte| !byte.is_ascii_whitespace()) {
         if *byte == b'=' {

@@ -12,47 +12,87 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         let list = List::read(scope, arguments, b'-');
         Ok(list.fields().count().to_string().into())
     }),
-    Plain::new("FIELDNUM", "(VARIABLE,SEPARATOR,FIELD)", "Which field of a value a text is, from 1; 0 if it is none.", |scope, arguments| {
-        let list = List::read(scope, arguments, b'-');
-        let at = list.fields().position(|field| field == list.rest).map_or(0, |at| at + 1);
-        Ok(at.to_string().into())
-    }),
-    Plain::new("LISTFILTER", "(VARIABLE,SEPARATOR,FIELD)", "A value without the fields that are a text.", |scope, arguments| {
-        let list = List::read(scope, arguments, b',');
-        Ok(list.joined(list.fields().filter(|field| *field != list.rest)))
-    }),
-    Plain::new("UNIQUE", "(VARIABLE[,SEPARATOR])", "A value with each of its fields once.", |scope, arguments| {
-        let list = List::read(scope, arguments, b',');
-        let mut seen = std::collections::HashSet::new();
-        Ok(list.joined(list.fields().filter(|field| seen.insert(*field))))
-    }),
-    Plain::new("POP", "(VARIABLE[,SEPARATOR])", "Takes the last field off a variable, and is it.", |scope, arguments| {
-        take(scope, arguments, |value, separator| match value.iter().rposition(|b| *b == separator) {
-            Some(at) => (&value[..at], &value[at + 1..]),
-            None => (b"", value),
-        })
-    }),
-    Plain::new("SHIFT", "(VARIABLE[,SEPARATOR])", "Takes the first field off a variable, and is it.", |scope, arguments| {
-        take(scope, arguments, |value, separator| match value.iter().position(|b| *b == separator) {
-            Some(at) => (&value[at + 1..], &value[..at]),
-            None => (b"", value),
-        })
-    }),
-    Plain::write_only("PUSH", "(VARIABLE[,SEPARATOR])", "Adds fields at the end of a variable.", |scope, arguments, new| {
-        add(scope, arguments, |old, separator| [old, &[separator], new].concat(), new)
-    }),
-    Plain::write_only("UNSHIFT", "(VARIABLE[,SEPARATOR])", "Adds fields at the beginning of a variable.", |scope, arguments, new| {
-        add(scope, arguments, |old, separator| [new, &[separator], old].concat(), new)
-    }),
+    Plain::new(
+        "FIELDNUM",
+        "(VARIABLE,SEPARATOR,FIELD)",
+        "Which field of a value a text is, from 1; 0 if it is none.",
+        |scope, arguments| {
+            let list = List::read(scope, arguments, b'-');
+            let at = list.fields().position(|field| field == list.rest).map_or(0, |at| at + 1);
+            Ok(at.to_string().into())
+        },
+    ),
+    Plain::new(
+        "LISTFILTER",
+        "(VARIABLE,SEPARATOR,FIELD)",
+        "A value without the fields that are a text.",
+        |scope, arguments| {
+            let list = List::read(scope, arguments, b',');
+            Ok(list.joined(list.fields().filter(|field| *field != list.rest)))
+        },
+    ),
+    Plain::new(
+        "UNIQUE",
+        "(VARIABLE[,SEPARATOR])",
+        "A value with each of its fields once.",
+        |scope, arguments| {
+            let list = List::read(scope, arguments, b',');
+            let mut seen = std::collections::HashSet::new();
+            Ok(list.joined(list.fields().filter(|field| seen.insert(*field))))
+        },
+    ),
+    Plain::new(
+        "POP",
+        "(VARIABLE[,SEPARATOR])",
+        "Takes the last field off a variable, and is it.",
+        |scope, arguments| {
+            take(scope, arguments, |value, separator| match value.iter().rposition(|b| *b == separator) {
+                Some(at) => (&value[..at], &value[at + 1..]),
+                None => (b"", value),
+            })
+        },
+    ),
+    Plain::new(
+        "SHIFT",
+        "(VARIABLE[,SEPARATOR])",
+        "Takes the first field off a variable, and is it.",
+        |scope, arguments| {
+            take(scope, arguments, |value, separator| match value.iter().position(|b| *b == separator) {
+                Some(at) => (&value[at + 1..], &value[..at]),
+                None => (b"", value),
+            })
+        },
+    ),
+    Plain::write_only(
+        "PUSH",
+        "(VARIABLE[,SEPARATOR])",
+        "Adds fields at the end of a variable.",
+        |scope, arguments, new| {
+            add(scope, arguments, |old, separator| [old, &[separator], new].concat(), new)
+        },
+    ),
+    Plain::write_only(
+        "UNSHIFT",
+        "(VARIABLE[,SEPARATOR])",
+        "Adds fields at the beginning of a variable.",
+        |scope, arguments, new| {
+            add(scope, arguments, |old, separator| [new, &[separator], old].concat(), new)
+        },
+    ),
     Plain::new("SORT", "(KEY:NUMBER,...)", "Keys in the order of their numbers.", sort),
-    Plain::write_only("ARRAY", "(VARIABLE,...)", "Sets several variables, each to a value of a list.", |scope, names, values| {
-        let (names, values) = (split(names, usize::MAX), split(values, names.len() + 1));
-        for (at, name) in names.iter().enumerate() {
-            let value = values.get(at).map_or(&b""[..], |value| value);
-            assign(name.trim_ascii(), value, scope)?;
-        }
-        Ok(())
-    }),
+    Plain::write_only(
+        "ARRAY",
+        "(VARIABLE,...)",
+        "Sets several variables, each to a value of a list.",
+        |scope, names, values| {
+            let (names, values) = (split(names, usize::MAX), split(values, names.len() + 1));
+            for (at, name) in names.iter().enumerate() {
+                let value = values.get(at).map_or(&b""[..], |value| value);
+                assign(name.trim_ascii(), value, scope)?;
+            }
+            Ok(())
+        },
+    ),
     Plain::new("HASH", "(NAME,KEY)", "A value that was kept under a name and a key.", |scope, arguments| {
         let name = hash_variable(arguments)?;
         Ok(scope.variable(&name).map(Into::into).unwrap_or_default())
@@ -223,7 +263,9 @@ mod tests {
     #[test]
     fn stacks() {
         let mut table = Table::new(&[]);
-        for (function, value) in [("PUSH(S)", "a"), ("PUSH(S)", "b,c"), ("UNSHIFT(S)", "z"), ("PUSH(T,-)", "x")] {
+        for (function, value) in
+            [("PUSH(S)", "a"), ("PUSH(S)", "b,c"), ("UNSHIFT(S)", "z"), ("PUSH(T,-)", "x")]
+        {
             assign(function.as_bytes(), value.as_bytes(), &mut table).unwrap();
         }
         let mut check = |name: &str, expect: &str| {

@@ -16,7 +16,9 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         choose(arguments, |times| Ok(Times::parse(times).map_err(|_| Fault::Arguments)?.include(&now)))
     }),
     Plain::new("ISNULL", "(TEXT)", "1 if a text is empty, else 0.", |_, text| Ok(truth(text.is_empty()))),
-    Plain::new("EXISTS", "(TEXT)", "1 if a text is not empty, else 0.", |_, text| Ok(truth(!text.is_empty()))),
+    Plain::new("EXISTS", "(TEXT)", "1 if a text is not empty, else 0.", |_, text| {
+        Ok(truth(!text.is_empty()))
+    }),
     Plain::new("SET", "(VARIABLE=VALUE)", "Sets a variable, and is its value.", |scope, arguments| {
         let (name, value) = cut(arguments, b'=');
         let value = value.ok_or(Fault::Arguments)?.trim_ascii();
@@ -30,12 +32,27 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         Ok(scope.surroundings().dialplan.globals.get(name).map(<[u8]>::to_vec).unwrap_or_default())
     })
     .writes(|scope, name, value| scope.set_global(name, value)),
-    Plain::new("ENV", "(NAME)", "Always empty: the server's environment is not shown.", |_, _| Ok(Vec::new()))
-        // As in Asterisk it can be set; nobody reads it. (core/setvar-dangerous.)
-        .writes(|_, _, _| Ok(())),
+    Plain::new(
+        "ENV",
+        "(NAME)",
+        "Always empty: the server's environment is not shown.",
+        |_, _| Ok(Vec::new()),
+    )
+    // As in Asterisk it can be set; nobody reads it. (core/setvar-dangerous.)
+    .writes(|_, _, _| Ok(())),
     Plain::new("VERSION", "([ASTERISK_VERSION_NUM])", "The version of Asterisk that is spoken.", version),
-    Plain::new("DIALPLAN_EXISTS", "(CONTEXT[,EXTEN[,PRIORITY]])", "1 if there is such a step, else 0.", dialplan_exists),
-    Plain::new("VALID_EXTEN", "([CONTEXT],EXTEN[,PRIORITY])", "1 if there is such a step, else 0.", dialplan_exists),
+    Plain::new(
+        "DIALPLAN_EXISTS",
+        "(CONTEXT[,EXTEN[,PRIORITY]])",
+        "1 if there is such a step, else 0.",
+        dialplan_exists,
+    ),
+    Plain::new(
+        "VALID_EXTEN",
+        "([CONTEXT],EXTEN[,PRIORITY])",
+        "1 if there is such a step, else 0.",
+        dialplan_exists,
+    ),
     Plain::new("HINT", "(EXTEN@CONTEXT)", "Which devices an extension stands for.", |scope, arguments| {
         let arguments = split(arguments, 2);
         let name = get(&arguments, 0);
@@ -53,10 +70,7 @@ fn truth(is: bool) -> Vec<u8> {
 }
 
 /// `CONDITION?YES:NO`; either may be left out.
-fn choose(
-    arguments: &[u8],
-    decide: impl FnOnce(&[u8]) -> Result<bool, Fault>,
-) -> Result<Vec<u8>, Fault> {
+fn choose(arguments: &[u8], decide: impl FnOnce(&[u8]) -> Result<bool, Fault>) -> Result<Vec<u8>, Fault> {
     let (condition, Some(texts)) = cut(arguments, b'?') else { return Err(Fault::Arguments) };
     let (yes, no) = cut(texts, b':');
     let chosen = if decide(condition.trim_ascii())? { yes } else { no.unwrap_or_default() };
@@ -69,7 +83,8 @@ fn version(scope: &mut dyn Scope, what: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(match what {
         b"" => version.as_bytes().to_vec(),
         b"ASTERISK_VERSION_NUM" => {
-            let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+            let mut numbers =
+                version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
             let mut next = || numbers.next().unwrap_or(0_u32);
             format!("{}{:02}{:02}", next(), next(), next()).into_bytes()
         }
@@ -102,7 +117,6 @@ mod tests {
     use super::super::super::testing::{Table, dialplan};
     use super::super::super::{assign, look_up};
     use super::super::tests::check;
-    use super::*;
 
     #[test]
     fn choices() {
@@ -149,9 +163,15 @@ mod tests {
     #[test]
     fn the_dialplan_is_asked() {
         let mut table = Table::new(&[("CONTEXT", "a")]);
-        table.dialplan = dialplan("[a]\nexten => 100,1,NoOp\n same => n(here),NoOp\nexten => 100,hint,Custom:x,CustomPresence:y\n");
+        table.dialplan = dialplan(
+            "[a]\nexten => 100,1,NoOp\n same => n(here),NoOp\nexten => 100,hint,Custom:x,CustomPresence:y\n",
+        );
         let mut check = |function: &str, expect: &str| {
-            assert_eq!(String::from_utf8_lossy(&look_up(function.as_bytes(), &mut table)), expect, "{function}");
+            assert_eq!(
+                String::from_utf8_lossy(&look_up(function.as_bytes(), &mut table)),
+                expect,
+                "{function}"
+            );
         };
         check("DIALPLAN_EXISTS(a)", "1");
         check("DIALPLAN_EXISTS(b)", "0");

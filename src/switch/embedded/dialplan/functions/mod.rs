@@ -3,7 +3,7 @@
 //! What would run a program, read a file or fetch an address is not among them: there is no way out of here.
 
 mod dates;
-mod encoding;
+pub(crate) mod encoding;
 mod lists;
 mod logic;
 mod numbers;
@@ -118,12 +118,7 @@ pub(crate) fn read(scope: &mut dyn Scope, name: &[u8], arguments: &[u8]) -> Resu
 ///
 /// # Errors
 /// [`Fault::Unknown`], where there is none of that name, or what the function says.
-pub(crate) fn write(
-    scope: &mut dyn Scope,
-    name: &[u8],
-    arguments: &[u8],
-    value: &[u8],
-) -> Result<(), Fault> {
+pub(crate) fn write(scope: &mut dyn Scope, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
     let row = rows().find(|row| row.name.as_bytes() == name).ok_or(Fault::Unknown)?;
     row.writer(true)?(scope, arguments, value)
 }
@@ -172,8 +167,22 @@ mod tests {
 
     #[test]
     fn no_argument_makes_them_panic() {
-        let odd: &[&[u8]] =
-            &[b"", b",", b",,", b",,,", b"\\", b"\"", b"?", b":", b"?:", b"-", b"a,b,c,d,e", b"%", b"1,0", b"\xff,\xff"];
+        let odd: &[&[u8]] = &[
+            b"",
+            b",",
+            b",,",
+            b",,,",
+            b"\\",
+            b"\"",
+            b"?",
+            b":",
+            b"?:",
+            b"-",
+            b"a,b,c,d,e",
+            b"%",
+            b"1,0",
+            b"\xff,\xff",
+        ];
         for row in rows() {
             for arguments in odd {
                 let name = [row.name.as_bytes(), b"(", arguments, b")"].concat();

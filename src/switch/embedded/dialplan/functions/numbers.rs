@@ -1,13 +1,20 @@
 //! Functions of numbers.
 
 use super::super::arguments::{cut, get, split};
-use super::super::expression::Number;
+use super::super::number::Number;
 use super::super::substitute::{Fault, Scope, assign, look_up, whole_number};
 use super::Plain;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
-    Plain::new("MATH", "(EXPRESSION[,int|float|hex|char])", "The result of one operation on two numbers.", math),
-    Plain::new("INC", "(VARIABLE)", "Adds one to a variable, and is the sum.", |scope, name| step(scope, name, 1)),
+    Plain::new(
+        "MATH",
+        "(EXPRESSION[,int|float|hex|char])",
+        "The result of one operation on two numbers.",
+        math,
+    ),
+    Plain::new("INC", "(VARIABLE)", "Adds one to a variable, and is the sum.", |scope, name| {
+        step(scope, name, 1)
+    }),
     Plain::new("DEC", "(VARIABLE)", "Takes one from a variable, and is what is left.", |scope, name| {
         step(scope, name, -1)
     }),

@@ -13,7 +13,9 @@ pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new("PASSTHRU", "(TEXT)", "The text itself, where a variable's name is wanted.", |_, text| {
         Ok(text.to_vec())
     }),
-    Plain::new("TRIM", "(TEXT)", "The text without the blanks round it.", |_, text| Ok(text.trim_ascii().to_vec())),
+    Plain::new("TRIM", "(TEXT)", "The text without the blanks round it.", |_, text| {
+        Ok(text.trim_ascii().to_vec())
+    }),
     Plain::new("LTRIM", "(TEXT)", "The text without the blanks before it.", |_, text| {
         Ok(text.trim_ascii_start().to_vec())
     }),
@@ -21,16 +23,39 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         Ok(text.trim_ascii_end().to_vec())
     }),
     Plain::new("FILTER", "(ALLOWED,TEXT)", "The text without the characters that are not allowed.", filter),
-    Plain::new("REGEX", "(\"PATTERN\" TEXT)", "1 if a POSIX extended expression fits the text, else 0.", regex),
-    Plain::new("REPLACE", "(VARIABLE,CHARACTERS[,NEW])", "A value with some characters replaced or left out.", replace),
-    Plain::new("STRREPLACE", "(VARIABLE,OLD[,NEW[,MOST]])", "A value with one text replaced by another.", str_replace),
-    Plain::new("QUOTE", "(TEXT)", "The text in quotes, with backslashes before quotes and backslashes.", |_, text| {
-        Ok(quoted(text, b"\"\\", b'\\'))
-    }),
+    Plain::new(
+        "REGEX",
+        "(\"PATTERN\" TEXT)",
+        "1 if a POSIX extended expression fits the text, else 0.",
+        regex,
+    ),
+    Plain::new(
+        "REPLACE",
+        "(VARIABLE,CHARACTERS[,NEW])",
+        "A value with some characters replaced or left out.",
+        replace,
+    ),
+    Plain::new(
+        "STRREPLACE",
+        "(VARIABLE,OLD[,NEW[,MOST]])",
+        "A value with one text replaced by another.",
+        str_replace,
+    ),
+    Plain::new(
+        "QUOTE",
+        "(TEXT)",
+        "The text in quotes, with backslashes before quotes and backslashes.",
+        |_, text| Ok(quoted(text, b"\"\\", b'\\')),
+    ),
     Plain::new("CSV_QUOTE", "(TEXT)", "The text in quotes, with the quotes in it doubled.", |_, text| {
         Ok(quoted(text, b"\"", b'"'))
     }),
-    Plain::new("KEYPADHASH", "(TEXT)", "The digits on a telephone's keys that carry the text's letters.", keypad),
+    Plain::new(
+        "KEYPADHASH",
+        "(TEXT)",
+        "The digits on a telephone's keys that carry the text's letters.",
+        keypad,
+    ),
     Plain::new("SPRINTF", "(FORMAT,VALUE...)", "Values in a format, as printf of C has them.", sprintf),
 ];
 
@@ -211,7 +236,8 @@ impl Format {
         let whole = || whole_number(value);
         let precision = self.precision.unwrap_or(6);
         let real = || float(value).ok_or(Fault::Arguments);
-        let signed = |text: String| if self.plus && !text.starts_with('-') { format!("+{text}") } else { text };
+        let signed =
+            |text: String| if self.plus && !text.starts_with('-') { format!("+{text}") } else { text };
         let text = match self.kind {
             b'd' | b'i' => signed(whole().to_string()).into(),
             b'u' => whole().to_string().into(),
@@ -222,7 +248,7 @@ impl Format {
             b's' => value[..self.precision.unwrap_or(value.len()).min(value.len())].to_vec(),
             b'f' | b'F' => signed(format!("{:.precision$}", real()?)).into(),
             b'e' | b'g' | b'G' | b'E' => {
-                signed(super::super::expression::general(real()?, precision.max(1))).into()
+                signed(super::super::number::general(real()?, precision.max(1))).into()
             }
             _ => return Err(Fault::Arguments),
         };
