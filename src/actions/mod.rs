@@ -10,13 +10,13 @@ mod console;
 mod login;
 mod mailbox;
 mod modules;
+#[cfg(test)]
+mod playing;
 mod reference;
 mod session;
 mod sessions;
 mod system;
 mod table;
-#[cfg(test)]
-mod playing;
 #[cfg(test)]
 mod testing;
 

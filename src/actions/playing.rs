@@ -67,7 +67,8 @@ struct Connection {
 impl Stage {
     fn new(folder: &str) -> Stage {
         let folder = Memory::folder(folder);
-        let config = config::read(Path::new("/etc/x"), &folder).config.expect("the transcripts' folders are sound");
+        let config =
+            config::read(Path::new("/etc/x"), &folder).config.expect("the transcripts' folders are sound");
         let bus = Bus::new().expect("a descriptor can be had");
         let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), || 7, START);
         let switch = Arc::new(switch);
@@ -95,7 +96,12 @@ impl Stage {
                     // Events that came before stand before the answer.
                     let now = self.switch.now();
                     let _ = connection.session.catch_up(&self.core.bus, &mut connection.output);
-                    self.core.run(&connection.session, connection.decoder.message(), now, &mut connection.output);
+                    self.core.run(
+                        &connection.session,
+                        connection.decoder.message(),
+                        now,
+                        &mut connection.output,
+                    );
                     let _ = connection.session.catch_up(&self.core.bus, &mut connection.output);
                 }
                 _ if used == 0 => return,
@@ -118,7 +124,10 @@ impl Stage {
             let output = self.collect(name);
             let end = match ends {
                 true => output.iter().position(|&byte| byte == b'\n').map(|at| at + 1),
-                false => pattern.find(output).map(|found| found.end()).or((!output.is_empty()).then_some(output.len())),
+                false => pattern
+                    .find(output)
+                    .map(|found| found.end())
+                    .or((!output.is_empty()).then_some(output.len())),
             };
             if let Some(end) = end {
                 let line: Vec<u8> = output.drain(..end).collect();
@@ -157,7 +166,8 @@ impl Stage {
         let token = Regex::new(r"^\{([a-z]+)([0-9]*)\}").expect("it is an expression");
         while let Some((&byte, after)) = rest.split_first() {
             if let Some(found) = token.captures(rest) {
-                let name = String::from_utf8_lossy(&found[1]).into_owned() + &String::from_utf8_lossy(&found[2]);
+                let name =
+                    String::from_utf8_lossy(&found[1]).into_owned() + &String::from_utf8_lossy(&found[2]);
                 match (&found[1], self.bound.get(&name)) {
                     (_, Some(value)) => quote(value, &mut pattern),
                     (b"time", _) => pattern.push_str(r"[0-9]+\.[0-9]{6}"),
@@ -236,7 +246,9 @@ fn play(path: &Path) -> Result<(), String> {
     let text = std::fs::read(path).map_err(|error| error.to_string())?;
     let mut stage: Option<Stage> = None;
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
-        let fail = |why: String| format!("{}:{}: {}\n    {why}", path.display(), index + 1, String::from_utf8_lossy(line));
+        let fail = |why: String| {
+            format!("{}:{}: {}\n    {why}", path.display(), index + 1, String::from_utf8_lossy(line))
+        };
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
@@ -260,7 +272,10 @@ fn play(path: &Path) -> Result<(), String> {
             }
             continue;
         }
-        let at = line.iter().position(|byte| matches!(byte, b'<' | b'>')).ok_or_else(|| fail("no line".to_owned()))?;
+        let at = line
+            .iter()
+            .position(|byte| matches!(byte, b'<' | b'>'))
+            .ok_or_else(|| fail("no line".to_owned()))?;
         let name = String::from_utf8_lossy(&line[..at]).into_owned();
         let stage = stage.as_mut().ok_or_else(|| fail("no config".to_owned()))?;
         let (is_raw, body) = match &line[at + 1..] {

@@ -111,7 +111,8 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     }
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions, calls };
+    let config =
+        Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions, calls };
     Loaded { config: sound.then_some(config), complaints }
 }
 

@@ -77,11 +77,7 @@ impl Engine {
                 Some(session) if session.on_call => "AGENT_ONCALL",
                 Some(_) => "AGENT_IDLE",
             };
-            Shown {
-                agent: agent.clone(),
-                status,
-                channel: channel.zip(session.map(|session| session.since)),
-            }
+            Shown { agent: agent.clone(), status, channel: channel.zip(session.map(|session| session.since)) }
         };
         self.settings.agents.iter().flatten().map(show).collect()
     }
@@ -195,7 +191,9 @@ fn request(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         (Some(_), Some(other)) if engine.agent_session(other).is_none_or(|session| session.on_call) => "BUSY",
         (Some(_), Some(other)) => {
             engine.leave_bridge(other);
-            if let Some(Activity::Agent(session)) = engine.channel_mut(other).map(|channel| &mut channel.activity) {
+            if let Some(Activity::Agent(session)) =
+                engine.channel_mut(other).map(|channel| &mut channel.activity)
+            {
                 session.on_call = true;
             }
             engine.device_is(&[b"Agent:".as_slice(), &agent].concat(), DeviceState::InUse);

@@ -156,7 +156,9 @@ impl Engine {
 
     /// Takes a channel out of its bridge, if it is in one; what follows for it is not seen to. A bridge of two ends with it.
     pub(crate) fn leave_bridge(&mut self, id: ChannelId) {
-        let Some(bridge) = self.channels.get_mut(&id).and_then(|channel| channel.bridge.take()) else { return };
+        let Some(bridge) = self.channels.get_mut(&id).and_then(|channel| channel.bridge.take()) else {
+            return;
+        };
         let Some(from) = self.bridges.get_mut(&bridge) else { return };
         from.channels.retain(|member| *member != id);
         let kind = from.kind;
@@ -309,7 +311,9 @@ impl Engine {
         if let Some(peer) = self.peer(id) {
             match frame {
                 Frame::Answer | Frame::Ringing | Frame::Progress | Frame::Proceeding => {}
-                Frame::Text(_) | Frame::Media | Frame::DigitBegin(_) | Frame::DigitEnd(..) => self.indicate(peer, frame),
+                Frame::Text(_) | Frame::Media | Frame::DigitBegin(_) | Frame::DigitEnd(..) => {
+                    self.indicate(peer, frame)
+                }
                 frame => self.indicate(peer, frame),
             }
         }
@@ -336,7 +340,8 @@ impl Engine {
                 continue;
             }
             bridges.push(bridge);
-            for member in self.bridges.get(&bridge).map(|bridge| bridge.channels.clone()).unwrap_or_default() {
+            for member in self.bridges.get(&bridge).map(|bridge| bridge.channels.clone()).unwrap_or_default()
+            {
                 if member == id || found.contains(&member) {
                     continue;
                 }

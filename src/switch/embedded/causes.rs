@@ -7,7 +7,11 @@ pub(crate) fn text(cause: u8) -> &'static str {
 
 /// The cause of a symbolic name, such as `USER_BUSY`.
 pub(crate) fn by_name(name: &[u8]) -> Option<u8> {
-    let name = if name.get(..10).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"AST_CAUSE_")) { &name[10..] } else { name };
+    let name = if name.get(..10).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"AST_CAUSE_")) {
+        &name[10..]
+    } else {
+        name
+    };
     CAUSES.iter().find(|(_, own, _)| own.as_bytes().eq_ignore_ascii_case(name)).map(|(number, ..)| *number)
 }
 

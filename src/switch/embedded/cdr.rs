@@ -34,7 +34,9 @@ impl Settings {
             events: enabled && general(manager, "enabled", false),
             unanswered: general(cdr, "unanswered", false),
             mappings: mappings
-                .map(|lines| lines.variables().iter().map(|l| (l.name().to_vec(), l.value().to_vec())).collect())
+                .map(|lines| {
+                    lines.variables().iter().map(|l| (l.name().to_vec(), l.value().to_vec())).collect()
+                })
                 .unwrap_or_default(),
         }
     }
@@ -195,7 +197,10 @@ impl Engine {
             .header("Duration", seconds(record.start))
             .header("BillableSeconds", record.answer.map_or(0, seconds))
             .header("Disposition", self.disposition(id, record))
-            .header("AMAFlags", ["DEFAULT", "OMIT", "BILLING", "DOCUMENTATION"][usize::from(channel.ama_flags.min(3))])
+            .header(
+                "AMAFlags",
+                ["DEFAULT", "OMIT", "BILLING", "DOCUMENTATION"][usize::from(channel.ama_flags.min(3))],
+            )
             .header("UniqueID", &channel.uniqueid)
             .header("UserField", &channel.user_field);
         for (field, header) in &self.settings.cdr.mappings {

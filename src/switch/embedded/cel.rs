@@ -41,13 +41,15 @@ impl Cel {
 
     /// Whether an event is told.
     fn tells(&self, event: &str) -> bool {
-        let is = |own: &Vec<u8>| own.eq_ignore_ascii_case(b"ALL") || own.eq_ignore_ascii_case(event.as_bytes());
+        let is =
+            |own: &Vec<u8>| own.eq_ignore_ascii_case(b"ALL") || own.eq_ignore_ascii_case(event.as_bytes());
         self.events.iter().any(is)
     }
 
     /// Whether the beginning and the end of an application are told.
     pub(crate) fn tells_application(&self, name: &str) -> bool {
-        let is = |own: &Vec<u8>| own.eq_ignore_ascii_case(b"all") || own.eq_ignore_ascii_case(name.as_bytes());
+        let is =
+            |own: &Vec<u8>| own.eq_ignore_ascii_case(b"all") || own.eq_ignore_ascii_case(name.as_bytes());
         self.apps.iter().any(is)
     }
 }

@@ -62,8 +62,9 @@ pub(crate) struct Member {
 impl Settings {
     pub(crate) fn read(document: &Document) -> Settings {
         let of = |kind: &'static [u8]| {
-            sections(document)
-                .filter(move |category| category.get("type").is_some_and(|own| own.eq_ignore_ascii_case(kind)))
+            sections(document).filter(move |category| {
+                category.get("type").is_some_and(|own| own.eq_ignore_ascii_case(kind))
+            })
         };
         let user = |category: &Category| {
             let truth = |name: &str| flag(Some(category), name, false);
@@ -175,7 +176,8 @@ impl Engine {
 
     /// Mutes a member, or lets it speak again.
     pub(crate) fn mute_member(&mut self, id: ChannelId, muted: bool) {
-        let Some(Activity::Conference(member)) = self.channel_mut(id).map(|channel| &mut channel.activity) else {
+        let Some(Activity::Conference(member)) = self.channel_mut(id).map(|channel| &mut channel.activity)
+        else {
             return;
         };
         member.muted = muted;
@@ -248,7 +250,12 @@ fn confbridge(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         own => own.to_vec(),
     };
     let (bridge_profile, user_profile) = (profile(1, b"default_bridge"), profile(2, b"default_user"));
-    let user = settings.users.iter().find(|(own, _)| *own == user_profile).map(|(_, user)| *user).unwrap_or_default();
+    let user = settings
+        .users
+        .iter()
+        .find(|(own, _)| *own == user_profile)
+        .map(|(_, user)| *user)
+        .unwrap_or_default();
     let most = settings.bridges.iter().find(|(own, _)| *own == bridge_profile).map_or(0, |(_, most)| *most);
     let refused = engine.conferences.0.get(&name).is_some_and(|conference| {
         let is_full = most > 0 && conference.members.len() >= most as usize;
@@ -263,5 +270,9 @@ fn confbridge(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     Flow::Stay
 }
 
-pub(crate) const APPS: &[App] =
-    &[App::new("ConfBridge", "name[,bridge profile[,user profile[,menu]]]", "Takes part in a conference.", confbridge)];
+pub(crate) const APPS: &[App] = &[App::new(
+    "ConfBridge",
+    "name[,bridge profile[,user profile[,menu]]]",
+    "Takes part in a conference.",
+    confbridge,
+)];

@@ -77,7 +77,11 @@ fn show_channels(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) 
                 screen.line(fields.join("!"));
             } else {
                 let location = format!("{exten}@{context}:{}", place.priority);
-                let does = if application.is_empty() { "(None)".to_owned() } else { format!("{application}({data})") };
+                let does = if application.is_empty() {
+                    "(None)".to_owned()
+                } else {
+                    format!("{application}({data})")
+                };
                 screen.line(format_args!("{name:<64} {location:<32} {:<7} {does:<30}", channel.state.name()));
             }
         }

@@ -42,14 +42,15 @@ pub(crate) fn read(document: &Document) -> Vec<Endpoint> {
     sections(document)
         .filter(|category| category.name().contains(&b'/'))
         .map(|category| {
-            let behaviour = match category.get("behaviour").unwrap_or_default().to_ascii_lowercase().as_slice() {
-                b"busy" => Behaviour::Busy,
-                b"noanswer" => Behaviour::NoAnswer,
-                b"reject" => Behaviour::Reject,
-                b"unreachable" => Behaviour::Unreachable,
-                b"congestion" => Behaviour::Congestion,
-                _ => Behaviour::Answer,
-            };
+            let behaviour =
+                match category.get("behaviour").unwrap_or_default().to_ascii_lowercase().as_slice() {
+                    b"busy" => Behaviour::Busy,
+                    b"noanswer" => Behaviour::NoAnswer,
+                    b"reject" => Behaviour::Reject,
+                    b"unreachable" => Behaviour::Unreachable,
+                    b"congestion" => Behaviour::Congestion,
+                    _ => Behaviour::Answer,
+                };
             Endpoint {
                 name: category.name().to_vec(),
                 behaviour,
@@ -86,7 +87,8 @@ impl Engine {
         let Some(endpoint) = self.endpoint(&wanted).cloned() else {
             let known = |endpoint: &Endpoint| {
                 endpoint.name.get(..=target.technology.len()).is_some_and(|start| {
-                    start[..target.technology.len()].eq_ignore_ascii_case(&target.technology) && start.ends_with(b"/")
+                    start[..target.technology.len()].eq_ignore_ascii_case(&target.technology)
+                        && start.ends_with(b"/")
                 })
             };
             return Err(if self.settings.endpoints.iter().any(known) {

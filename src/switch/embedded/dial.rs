@@ -71,8 +71,11 @@ impl Dial {
 
 fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 4);
-    let targets: Vec<Vec<u8>> =
-        arguments::get(&parts, 0).split(|&byte| byte == b'&').filter(|t| !t.is_empty()).map(<[u8]>::to_vec).collect();
+    let targets: Vec<Vec<u8>> = arguments::get(&parts, 0)
+        .split(|&byte| byte == b'&')
+        .filter(|t| !t.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
     let timeout = seconds(arguments::get(&parts, 1)).filter(|timeout| *timeout > 0);
     let options = Options::parse(arguments::get(&parts, 2));
     for name in ["DIALSTATUS", "DIALEDPEERNUMBER", "DIALEDPEERNAME", "ANSWEREDTIME", "DIALEDTIME"] {
@@ -118,7 +121,9 @@ fn retry_dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 impl Engine {
     /// The subroutine that a caller ran before its call is over.
     pub(crate) fn dial_predial_over(&mut self, id: ChannelId) {
-        let Some(mut dial) = self.channel_mut(id).and_then(|channel| channel.waiting_dial.take()) else { return };
+        let Some(mut dial) = self.channel_mut(id).and_then(|channel| channel.waiting_dial.take()) else {
+            return;
+        };
         dial.phase = Phase::Calling;
         let flow = self.dial_out(id, *dial);
         self.resume(id, flow);
@@ -178,7 +183,13 @@ impl Engine {
     }
 
     /// Gives an outgoing channel what it has from the one that dials: who calls, where from, and what is inherited.
-    pub(crate) fn prepare_leg(&mut self, id: ChannelId, leg: ChannelId, application: &str, options: &Options) {
+    pub(crate) fn prepare_leg(
+        &mut self,
+        id: ChannelId,
+        leg: ChannelId,
+        application: &str,
+        options: &Options,
+    ) {
         let Some(caller) = self.channel(id) else { return };
         let number = if application == "AppQueue" && caller.caller.number.is_some() {
             caller.caller.clone()
@@ -326,7 +337,8 @@ impl Engine {
         dial.answered = Some(self.now);
         self.activity_alarm(id, None);
         self.set_state(leg, State::Up);
-        let (own, others): (Vec<Leg>, _) = std::mem::take(&mut dial.legs).into_iter().partition(|l| l.channel == leg);
+        let (own, others): (Vec<Leg>, _) =
+            std::mem::take(&mut dial.legs).into_iter().partition(|l| l.channel == leg);
         for other in others {
             self.tell_dial_end(Some(id), other.channel, "CANCEL");
             self.drop_leg(other.channel, causes::ANSWERED_ELSEWHERE);
@@ -385,7 +397,8 @@ impl Engine {
         let limit = limit.map(|limit| limit * 1000).or_else(|| dial.options.get(b'S').and_then(seconds));
         let after = match dial.options.get(b'F') {
             Some(text) if !text.is_empty() => {
-                let text = text.iter().map(|&byte| if byte == b'^' { b',' } else { byte }).collect::<Vec<u8>>();
+                let text =
+                    text.iter().map(|&byte| if byte == b'^' { b',' } else { byte }).collect::<Vec<u8>>();
                 self.parse_place(id, &text).map_or(After::Hangup, After::Goto)
             }
             Some(_) => self.channel(id).map_or(After::Hangup, |channel| {
@@ -414,7 +427,8 @@ impl Engine {
     /// A call has lasted as long as it may.
     pub(crate) fn dial_limit(&mut self, id: ChannelId, alarm: u64) {
         let Some(channel) = self.channel(id) else { return };
-        if channel.alarm == alarm && matches!(channel.activity, Activity::Dial(_)) && channel.bridge.is_some() {
+        if channel.alarm == alarm && matches!(channel.activity, Activity::Dial(_)) && channel.bridge.is_some()
+        {
             self.pull(id);
         }
     }
@@ -573,10 +587,20 @@ pub(crate) fn gosub_target(text: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) const APPS: &[App] = &[
-    App::new("Dial", "target[&target...][,timeout[,options]]", "Calls others, and talks to the first who answers.", dial),
-    App::new("RetryDial", "announce,sleep,retries,dial", "Calls others again and again.", |engine, id, data| {
-        let parts = arguments::split(data, 4);
-        let rest = arguments::get(&parts, 3).to_vec();
-        retry_dial(engine, id, &rest)
-    }),
+    App::new(
+        "Dial",
+        "target[&target...][,timeout[,options]]",
+        "Calls others, and talks to the first who answers.",
+        dial,
+    ),
+    App::new(
+        "RetryDial",
+        "announce,sleep,retries,dial",
+        "Calls others again and again.",
+        |engine, id, data| {
+            let parts = arguments::split(data, 4);
+            let rest = arguments::get(&parts, 3).to_vec();
+            retry_dial(engine, id, &rest)
+        },
+    ),
 ];

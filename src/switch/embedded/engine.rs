@@ -94,7 +94,13 @@ pub(crate) enum Timer {
 
 impl Engine {
     /// An engine without a call, at that Unix time in microseconds.
-    pub(crate) fn new(settings: Settings, dialplan: Dialplan, astdb: Arc<Store>, seed: u64, now: u64) -> Engine {
+    pub(crate) fn new(
+        settings: Settings,
+        dialplan: Dialplan,
+        astdb: Arc<Store>,
+        seed: u64,
+        now: u64,
+    ) -> Engine {
         let mut engine = Engine {
             now,
             dialplan,
@@ -110,7 +116,7 @@ impl Engine {
             optimizations: 0,
             states: super::states::States::default(),
             parking: super::parking::Parking::default(),
-            queues: super::queue::Queues::new(&settings.queues, now),
+            queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
             astdb,
@@ -124,6 +130,8 @@ impl Engine {
             settings,
         };
         engine.watch_hints();
+        engine.recall_members();
+        engine.queue_begin();
         engine
     }
 
@@ -133,6 +141,7 @@ impl Engine {
         self.dialplan = dialplan;
         self.queues.configure(settings.queues.as_ref(), self.now);
         self.settings = settings;
+        self.queue_begin();
         self.watch_hints();
     }
 
@@ -186,7 +195,8 @@ impl Engine {
             }
             Timer::Absolute(id) => {
                 let now = self.now;
-                if self.channels.get(&id).is_some_and(|channel| channel.absolute.is_some_and(|at| at <= now)) {
+                if self.channels.get(&id).is_some_and(|channel| channel.absolute.is_some_and(|at| at <= now))
+                {
                     self.time_out(id);
                 }
             }

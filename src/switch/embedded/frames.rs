@@ -90,7 +90,8 @@ impl Engine {
         if cause != 0 {
             channel.hangup_cause = cause;
         }
-        let is_unused = channel.runner == Runner::None && channel.bridge.is_none() && channel.owner == Owner::Nobody;
+        let is_unused =
+            channel.runner == Runner::None && channel.bridge.is_none() && channel.owner == Owner::Nobody;
         if is_unused {
             return self.hang_up(id);
         }

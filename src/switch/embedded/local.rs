@@ -194,7 +194,9 @@ impl Engine {
                 continue;
             }
             for half in [id, other] {
-                if let Some(Tech::Local(local)) = self.channels.get_mut(&half).map(|channel| &mut channel.tech) {
+                if let Some(Tech::Local(local)) =
+                    self.channels.get_mut(&half).map(|channel| &mut channel.tech)
+                {
                     local.tried = true;
                 }
             }

@@ -174,7 +174,10 @@ impl Embedded {
     pub fn start_clock(&self, clock: fn() -> u64) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.has_clock.store(true, Ordering::SeqCst);
-        thread::Builder::new().name("calls".to_owned()).stack_size(CLOCK_STACK).spawn(move || shared.run_clock(clock))?;
+        thread::Builder::new()
+            .name("calls".to_owned())
+            .stack_size(CLOCK_STACK)
+            .spawn(move || shared.run_clock(clock))?;
         Ok(())
     }
 
@@ -261,9 +264,8 @@ impl Switch for Embedded {
             return Some(outcome);
         }
         self.with_engine(caller.micros, |engine| {
-            console::run(engine, words, screen).or_else(|| {
-                dialplan::actions::command(&mut Asking::client(engine, None), words, screen)
-            })
+            console::run(engine, words, screen)
+                .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
         })
     }
 

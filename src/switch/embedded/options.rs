@@ -60,7 +60,10 @@ mod tests {
         let options = Options::parse(b"gL(5000:1)U(a^b(c))t(");
         assert_eq!(options.get(b'L'), Some(&b"5000:1"[..]));
         assert_eq!(options.get(b'U'), Some(&b"a^b(c)"[..]));
-        assert_eq!((options.get(b'g'), options.has(b'T'), options.get(b't')), (Some(&b""[..]), false, Some(&b""[..])));
+        assert_eq!(
+            (options.get(b'g'), options.has(b'T'), options.get(b't')),
+            (Some(&b""[..]), false, Some(&b""[..]))
+        );
         assert_eq!(Options::parse(b""), Options::default());
     }
 }

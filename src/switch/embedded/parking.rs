@@ -80,8 +80,13 @@ impl Settings {
                     last,
                     time: u64::from(super::settings::number(category, "parkingtime", 45)),
                     come_back_to_origin: truth("comebacktoorigin", true),
-                    come_back_context: category.get("comebackcontext").unwrap_or(b"parkedcallstimeout").to_vec(),
-                    find_next: category.get("findslot").is_some_and(|value| value.eq_ignore_ascii_case(b"next")),
+                    come_back_context: category
+                        .get("comebackcontext")
+                        .unwrap_or(b"parkedcallstimeout")
+                        .to_vec(),
+                    find_next: category
+                        .get("findslot")
+                        .is_some_and(|value| value.eq_ignore_ascii_case(b"next")),
                 }
             })
             .collect();
@@ -134,7 +139,8 @@ impl Engine {
                 bridge
             }
         };
-        let parked = Parked { lot: lot.name.clone(), space, parker, since: self.now, timeout, goes_on: false };
+        let parked =
+            Parked { lot: lot.name.clone(), space, parker, since: self.now, timeout, goes_on: false };
         self.parking.spaces.insert((lot.name.clone(), space), id);
         self.parking.last.insert(lot.name, space);
         self.enter(id, bridge, After::Activity);
@@ -276,7 +282,10 @@ impl Engine {
 
     /// Gives a parked channel to one that fetches it.
     fn fetch(&mut self, id: ChannelId, lot: &[u8], space: Option<u32>) -> bool {
-        let found = self.parked_calls(lot).into_iter().find(|(_, parked)| space.is_none_or(|space| parked.space == space));
+        let found = self
+            .parked_calls(lot)
+            .into_iter()
+            .find(|(_, parked)| space.is_none_or(|space| parked.space == space));
         let Some((parkee, parked)) = found else { return false };
         self.unpark(&parked);
         self.tell_parked("UnParkedCall", parkee, &parked, Some(id));

@@ -196,7 +196,8 @@ impl Engine {
 
     /// Whether a channel may go on at a place.
     pub(crate) fn place_exists(&mut self, id: ChannelId, place: &Place) -> bool {
-        let caller = self.channels.get(&id).map(|channel| channel.caller.number().to_vec()).unwrap_or_default();
+        let caller =
+            self.channels.get(&id).map(|channel| channel.caller.number().to_vec()).unwrap_or_default();
         let date = self.date();
         self.dialplan.exists(&place.context, &place.exten, place.priority, &caller, &date)
     }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::ami::{Classes, Event};
 
-use super::channel::ChannelId;
 use super::astdb_functions::Functions;
+use super::channel::ChannelId;
 use super::dialplan::unbound::Others;
 use super::dialplan::{Depth, Fault, Scope, Surroundings, functions as plain, globals::bare_name};
 use super::engine::Engine;
@@ -62,7 +62,10 @@ impl Scope for Asking<'_> {
         if let Some(value) = self.engine.built_in(self.channel, name) {
             return Some(Cow::Owned(value));
         }
-        let own = self.channel.and_then(|id| self.engine.channels.get(&id)).and_then(|channel| channel.variables.get(name));
+        let own = self
+            .channel
+            .and_then(|id| self.engine.channels.get(&id))
+            .and_then(|channel| channel.variables.get(name));
         own.or_else(|| self.engine.dialplan.globals.get(name)).map(Cow::Borrowed)
     }
 
@@ -176,7 +179,8 @@ impl Engine {
     /// What `channelvars` of manager.conf adds to every event of a channel: variables and functions, a line each.
     pub(crate) fn write_channel_variables(&mut self, id: ChannelId, prefix: &str, out: &mut Vec<u8>) {
         for name in self.settings.channelvars.clone() {
-            let value = super::dialplan::substitute::read(&name, &mut Asking::channel(self, id)).unwrap_or_default();
+            let value =
+                super::dialplan::substitute::read(&name, &mut Asking::channel(self, id)).unwrap_or_default();
             out.extend_from_slice(prefix.as_bytes());
             out.extend_from_slice(b"ChanVariable: ");
             crate::ami::reply::Value::write([&name[..], b"=", &value].concat(), out);

@@ -92,7 +92,8 @@ impl Settings {
             cdr: cdr::Settings::read(open("cdr.conf"), open("cdr_manager.conf")),
             cel: open("cel.conf").and_then(Cel::read),
             parking: open("res_parking.conf").map(parking::Settings::read),
-            queues: open("queues.conf").map(|document| queue::Settings::read(document, open("queuerules.conf"))),
+            queues: open("queues.conf")
+                .map(|document| queue::Settings::read(document, open("queuerules.conf"))),
             agents: open("agents.conf").map(agents::read),
             conferences: open("confbridge.conf").map(conference::Settings::read),
             endpoints: open("devices.conf").map(super::device::read).unwrap_or_default(),
@@ -145,5 +146,10 @@ pub(crate) fn number(category: &Category, name: &str, default: u32) -> u32 {
 
 /// Names parted by commas.
 pub(crate) fn list(value: &[u8]) -> Vec<Vec<u8>> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
 }

@@ -149,7 +149,8 @@ fn parts(text: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
         Some(comma) => (&text[..comma], text[comma + 1..].trim_ascii()),
         None => (text, b"".as_slice()),
     };
-    let devices = devices.split(|&byte| byte == b'&').map(<[u8]>::trim_ascii).filter(|device| !device.is_empty());
+    let devices =
+        devices.split(|&byte| byte == b'&').map(<[u8]>::trim_ascii).filter(|device| !device.is_empty());
     (devices.map(<[u8]>::to_vec).collect(), presence.to_vec())
 }
 
@@ -256,7 +257,9 @@ impl Engine {
 
     /// Sets the state of a custom device; whether there was room.
     pub(crate) fn set_custom_state(&mut self, device: &[u8], state: DeviceState) -> bool {
-        if self.states.devices.len() >= MAX_DEVICES && !self.states.index.contains_key(&device.to_ascii_lowercase()) {
+        if self.states.devices.len() >= MAX_DEVICES
+            && !self.states.index.contains_key(&device.to_ascii_lowercase())
+        {
             return false;
         }
         self.device_is(device, state);

@@ -40,7 +40,9 @@ fn list(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
 fn find(ask: &Ask<'_, '_>, reply: &mut Reply<'_>) -> Result<BridgeId, Answer> {
     match ask.value("BridgeUniqueid") {
         b"" => Err(refuse(reply, "BridgeUniqueid must be provided")),
-        uuid => ask.engine.find_bridge(uuid).ok_or_else(|| refuse(reply, "Specified BridgeUniqueid not found")),
+        uuid => {
+            ask.engine.find_bridge(uuid).ok_or_else(|| refuse(reply, "Specified BridgeUniqueid not found"))
+        }
     }
 }
 
@@ -87,7 +89,8 @@ fn kick(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     done(reply, "Channel has been kicked")
 }
 
-const BRIDGE: Argument = Argument::required("BridgeUniqueid", "The bridge's unique id, as its events tell it.");
+const BRIDGE: Argument =
+    Argument::required("BridgeUniqueid", "The bridge's unique id, as its events tell it.");
 
 pub(super) const ACTIONS: &[Row] = &[
     Row::new(

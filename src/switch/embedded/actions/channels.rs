@@ -79,7 +79,8 @@ fn redirect(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         Ok(place) => place,
         Err(message) => return refuse(reply, message),
     };
-    let has_own = ["ExtraContext", "ExtraExten", "ExtraPriority"].iter().any(|name| !ask.value(name).is_empty());
+    let has_own =
+        ["ExtraContext", "ExtraExten", "ExtraPriority"].iter().any(|name| !ask.value(name).is_empty());
     let extra_to = if !extra.is_empty() && has_own {
         match place(ask, "Extra") {
             Ok(place) => place,
@@ -200,7 +201,10 @@ pub(super) const ACTIONS: &[Row] = &[
             Classes::SYSTEM.and(Classes::CALL),
             "End a channel, or several.",
             &[
-                Argument::required("Channel", "The channel's name, or /expression/ for all whose names fit it."),
+                Argument::required(
+                    "Channel",
+                    "The channel's name, or /expression/ for all whose names fit it.",
+                ),
                 Argument::optional("Cause", "The cause that is told, a number from 0 to 127."),
             ],
             "With an expression the answer is a list: an event ChannelHungup for each channel, and \

@@ -152,7 +152,8 @@ fn set_recording(ask: &mut Ask<'_, '_>, on: bool, reply: &mut Reply<'_>) -> Answ
     };
     let Some(conference) = ask.engine.conferences.0.get_mut(&name) else { return Answer::Done };
     if conference.recording == on {
-        let message = if on { "Conference is already being recorded." } else { "Conference is not being recorded." };
+        let message =
+            if on { "Conference is already being recorded." } else { "Conference is not being recorded." };
         return refuse(reply, message);
     }
     conference.recording = on;

@@ -61,7 +61,8 @@ fn mute(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     if ask.value("Channel").is_empty() {
         return refuse(reply, "No channel specified");
     }
-    let known = ["read", "write", "both"].into_iter().find(|own| direction.eq_ignore_ascii_case(own.as_bytes()));
+    let known =
+        ["read", "write", "both"].into_iter().find(|own| direction.eq_ignore_ascii_case(own.as_bytes()));
     let Some(direction) = known else {
         return refuse(reply, "Invalid direction specified. Must be read, write or both");
     };

@@ -7,6 +7,7 @@ mod conference;
 mod media;
 mod originate;
 mod parking;
+mod queues;
 mod states;
 mod status;
 mod transfer;
@@ -121,6 +122,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     media::ACTIONS,
     originate::ACTIONS,
     parking::ACTIONS,
+    queues::ACTIONS,
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,

@@ -63,7 +63,10 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         caller: callerid::parse(ask.value("CallerID")),
         account: ask.value("Account").to_vec(),
         variables: variables(ask),
-        ids: WantedIds { channel: ask.value("ChannelId").to_vec(), other: ask.value("OtherChannelId").to_vec() },
+        ids: WantedIds {
+            channel: ask.value("ChannelId").to_vec(),
+            other: ask.value("OtherChannelId").to_vec(),
+        },
         codec: codec(ask.value("Codecs")),
         early_media: truth(ask.value("EarlyMedia")) == Some(true),
         predial: ask.value("PreDialGoSub").to_vec(),
@@ -114,22 +117,37 @@ fn is_forbidden(application: &[u8], data: &[u8], write: Classes) -> bool {
         return false;
     }
     let is = |name: &&str| application.eq_ignore_ascii_case(name.as_bytes());
-    let holds = |word: &&str| data.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
+    let holds =
+        |word: &&str| data.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
     if is(&"Queue") && !write.intersects(Classes::AGI) {
         let parts = arguments::split(data, 9);
         return !arguments::get(&parts, 5).is_empty();
     }
-    RUNNING.iter().any(|name| is(name)) || REACHING.iter().any(|word| holds(word)) || access::needs_system(data)
+    RUNNING.iter().any(|name| is(name))
+        || REACHING.iter().any(|word| holds(word))
+        || access::needs_system(data)
 }
 
 /// Applications that run a program, or another application.
-const RUNNING: &[&str] =
-    &["System", "TrySystem", "Exec", "TryExec", "ExecIf", "AGI", "EAGI", "DeadAGI", "MixMonitor", "Originate"];
+const RUNNING: &[&str] = &[
+    "System",
+    "TrySystem",
+    "Exec",
+    "TryExec",
+    "ExecIf",
+    "AGI",
+    "EAGI",
+    "DeadAGI",
+    "MixMonitor",
+    "Originate",
+];
 /// Functions that reach what is not the call's own.
 const REACHING: &[&str] = &["DB(", "DB_DELETE(", "FILE(", "CURL(", "STAT("];
 
-const CODECS: &[&str] =
-    &["ulaw", "alaw", "gsm", "g722", "g723", "g726", "g729", "ilbc", "lpc10", "opus", "slin", "slin16", "speex", "codec2"];
+const CODECS: &[&str] = &[
+    "ulaw", "alaw", "gsm", "g722", "g723", "g726", "g729", "ilbc", "lpc10", "opus", "slin", "slin16",
+    "speex", "codec2",
+];
 
 /// In milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
@@ -142,22 +160,37 @@ pub(super) const ACTIONS: &[Row] = &[Row::new(
         Classes::ORIGINATE,
         "Make a call.",
         &[
-            Argument::required("Channel", "Whom to call: a technology and what it makes of the rest, Local/100@office."),
-            Argument::optional("Exten", "The extension that the call runs when it is answered; with Context and Priority."),
+            Argument::required(
+                "Channel",
+                "Whom to call: a technology and what it makes of the rest, Local/100@office.",
+            ),
+            Argument::optional(
+                "Exten",
+                "The extension that the call runs when it is answered; with Context and Priority.",
+            ),
             Argument::optional("Context", "Its context."),
             Argument::optional("Priority", "Its priority, or a label."),
             Argument::optional("Application", "An application that the call runs instead of an extension."),
             Argument::optional("Data", "The application's data."),
             Argument::optional("Timeout", "How long it may ring, in milliseconds; 30000 if nothing is said."),
             Argument::optional("CallerID", "Who calls: \"Name\" <number>."),
-            Argument::optional("Variable", "name=value, more of them parted by commas or in headers of their own."),
+            Argument::optional(
+                "Variable",
+                "name=value, more of them parted by commas or in headers of their own.",
+            ),
             Argument::optional("Account", "The account code."),
             Argument::optional("EarlyMedia", "true: progress is enough, nobody need answer."),
-            Argument::optional("Async", "true: the answer comes at once, and the event OriginateResponse tells the outcome."),
+            Argument::optional(
+                "Async",
+                "true: the answer comes at once, and the event OriginateResponse tells the outcome.",
+            ),
             Argument::optional("Codecs", "The formats that may be used, the preferred one first."),
             Argument::optional("ChannelId", "The unique id of the new channel."),
             Argument::optional("OtherChannelId", "That of the other half of a Local channel."),
-            Argument::optional("PreDialGoSub", "A subroutine that the new channel runs before it is dialled."),
+            Argument::optional(
+                "PreDialGoSub",
+                "A subroutine that the new channel runs before it is dialled.",
+            ),
         ],
         "Calls a channel and, when it is answered, runs an extension or an application on it. Without Async the answer comes when \
          the outcome is known.",

@@ -155,11 +155,20 @@ fn run(engine: &mut Engine, id: ChannelId, command: &[u8]) -> Outcome {
         }
         [b"GET", b"VARIABLE", _] => {
             let value = look_up(&words[2], &mut Asking::channel(engine, id));
-            if value.is_empty() { Outcome::of("0") } else { Outcome::of([b"1 (".as_slice(), &value, b")"].concat()) }
+            if value.is_empty() {
+                Outcome::of("0")
+            } else {
+                Outcome::of([b"1 (".as_slice(), &value, b")"].concat())
+            }
         }
         [b"GET", b"FULL", b"VARIABLE", _, ..] => {
-            let value = super::super::dialplan::substitute(&words[3], &mut Asking::channel(engine, id)).into_owned();
-            if value.is_empty() { Outcome::of("0") } else { Outcome::of([b"1 (".as_slice(), &value, b")"].concat()) }
+            let value =
+                super::super::dialplan::substitute(&words[3], &mut Asking::channel(engine, id)).into_owned();
+            if value.is_empty() {
+                Outcome::of("0")
+            } else {
+                Outcome::of([b"1 (".as_slice(), &value, b")"].concat())
+            }
         }
         [b"SET", b"CONTEXT", _] | [b"SET", b"EXTENSION", _] | [b"SET", b"PRIORITY", _] => {
             if let Some(channel) = engine.channel_mut(id) {
@@ -167,7 +176,8 @@ fn run(engine: &mut Engine, id: ChannelId, command: &[u8]) -> Outcome {
                     b"CONTEXT" => channel.place.context.clone_from(&words[2]),
                     b"EXTENSION" => channel.place.exten.clone_from(&words[2]),
                     _ => {
-                        let number = std::str::from_utf8(&words[2]).ok().and_then(|text| text.parse::<u32>().ok());
+                        let number =
+                            std::str::from_utf8(&words[2]).ok().and_then(|text| text.parse::<u32>().ok());
                         // The next step is the one behind it.
                         channel.place.priority = number.unwrap_or(1).saturating_sub(1);
                     }
@@ -188,7 +198,8 @@ fn run(engine: &mut Engine, id: ChannelId, command: &[u8]) -> Outcome {
         }
         [b"EXEC", _, ..] => {
             let data = words[2..].join(&b" "[..]);
-            let data = super::super::dialplan::substitute(&data, &mut Asking::channel(engine, id)).into_owned();
+            let data =
+                super::super::dialplan::substitute(&data, &mut Asking::channel(engine, id)).into_owned();
             let known = super::find(&words[1]).is_some();
             if !known {
                 return Outcome::of("-2");

@@ -13,7 +13,8 @@ const ANSWER_WAIT: u64 = 500_000;
 
 fn answer(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 2);
-    let delay = std::str::from_utf8(arguments::get(&parts, 0)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let delay =
+        std::str::from_utf8(arguments::get(&parts, 0)).ok().and_then(|text| text.trim().parse::<u64>().ok());
     if !engine.answer(id) {
         return Flow::Next;
     }
@@ -62,7 +63,8 @@ fn hangup(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 /// A sound that is not there: it takes the time that one would.
 fn playback(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 2);
-    let files = arguments::get(&parts, 0).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
+    let files =
+        arguments::get(&parts, 0).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
     let options = arguments::get(&parts, 1);
     if !contains(options, b"noanswer") {
         engine.answer(id);
@@ -110,12 +112,17 @@ pub(super) const APPS: &[App] = &[
     App::new("Busy", "[seconds]", "Says that it is busy, and waits for the end.", |engine, id, data| {
         refuse(engine, id, data, Frame::Busy, causes::BUSY)
     }),
-    App::new("Congestion", "[seconds]", "Says that there is no way through, and waits for the end.", |engine, id, data| {
-        refuse(engine, id, data, Frame::Congestion, causes::CONGESTION)
-    }),
+    App::new(
+        "Congestion",
+        "[seconds]",
+        "Says that there is no way through, and waits for the end.",
+        |engine, id, data| refuse(engine, id, data, Frame::Congestion, causes::CONGESTION),
+    ),
     App::new("Echo", "", "Sends back what it hears.", |engine, id, _| engine.sleep(id, None, Rest::Next)),
     App::new("Hangup", "[cause]", "Ends the channel.", hangup),
-    App::new("Milliwatt", "[options]", "Plays a tone without an end.", |engine, id, _| sound(engine, id, None)),
+    App::new("Milliwatt", "[options]", "Plays a tone without an end.", |engine, id, _| {
+        sound(engine, id, None)
+    }),
     App::new("MusicOnHold", "class[,seconds]", "Plays music.", music),
     App::new("NoOp", "[text]", "Does nothing.", nothing),
     App::new("Log", "level,text", "Writes a line into the log.", note),

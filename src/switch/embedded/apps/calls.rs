@@ -62,7 +62,9 @@ fn bridge_wait(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         b"" => b"default".to_vec(),
         name => name.to_vec(),
     };
-    let is = |(_, bridge): &(&BridgeId, &super::super::bridge::Bridge)| bridge.kind == Kind::Holding && bridge.name == name;
+    let is = |(_, bridge): &(&BridgeId, &super::super::bridge::Bridge)| {
+        bridge.kind == Kind::Holding && bridge.name == name
+    };
     let known = engine.bridges.iter().find(is).map(|(id, _)| *id);
     let bridge = known.unwrap_or_else(|| engine.create_bridge(Kind::Holding, &name));
     engine.answer(id);
@@ -93,7 +95,12 @@ fn soft_hangup(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 2);
     let name = arguments::get(&parts, 0);
     let targets: Vec<ChannelId> = if Options::parse(arguments::get(&parts, 1)).has(b'a') {
-        engine.channels.values().filter(|channel| channel.device() == name).map(|channel| channel.id).collect()
+        engine
+            .channels
+            .values()
+            .filter(|channel| channel.device() == name)
+            .map(|channel| channel.id)
+            .collect()
     } else {
         engine.find_channel(name).into_iter().collect()
     };
@@ -115,10 +122,20 @@ fn transfer(engine: &mut Engine, id: ChannelId, _: &[u8]) -> Flow {
 const DEFAULT_TIMEOUT: u64 = 30_000_000;
 
 pub(super) const APPS: &[App] = &[
-    App::new("Originate", "channel,app|exten,target,data,...[,timeout[,options]]", "Makes a call.", originate),
+    App::new(
+        "Originate",
+        "channel,app|exten,target,data,...[,timeout[,options]]",
+        "Makes a call.",
+        originate,
+    ),
     App::new("Bridge", "channel[,options]", "Talks to another channel.", bridge),
     App::new("BridgeWait", "[name[,role[,options]]]", "Waits in a bridge.", bridge_wait),
-    App::new("ChannelRedirect", "channel,[[context,]exten,]priority", "Sends another channel elsewhere.", channel_redirect),
+    App::new(
+        "ChannelRedirect",
+        "channel,[[context,]exten,]priority",
+        "Sends another channel elsewhere.",
+        channel_redirect,
+    ),
     App::new("SoftHangup", "channel[,options]", "Ends another channel.", soft_hangup),
     App::new("Transfer", "target", "Asks the far side to call another; nobody here can.", transfer),
 ];

@@ -132,12 +132,14 @@ fn wait_exten(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 
 fn background(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 4);
-    let files = arguments::get(&parts, 0).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
+    let files =
+        arguments::get(&parts, 0).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
     if !Options::parse(arguments::get(&parts, 1)).has(b'n') {
         engine.answer(id);
     }
     let own = engine.channel(id).map(|channel| channel.place.context.clone()).unwrap_or_default();
-    let context = Some(arguments::get(&parts, 3)).filter(|context| !context.is_empty()).map_or(own, <[u8]>::to_vec);
+    let context =
+        Some(arguments::get(&parts, 3)).filter(|context| !context.is_empty()).map_or(own, <[u8]>::to_vec);
     engine.set_channel_variable(id, b"BACKGROUNDSTATUS", b"SUCCESS");
     let wait = files * engine.settings.sound_time;
     begin(engine, id, Kind::Background { context }, wait)
@@ -145,9 +147,12 @@ fn background(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 
 fn read(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 6);
-    let number = |at: usize| std::str::from_utf8(arguments::get(&parts, at)).ok().and_then(|text| text.trim().parse().ok());
+    let number = |at: usize| {
+        std::str::from_utf8(arguments::get(&parts, at)).ok().and_then(|text| text.trim().parse().ok())
+    };
     let most: usize = number(2).unwrap_or(0);
-    let files = arguments::get(&parts, 1).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
+    let files =
+        arguments::get(&parts, 1).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
     engine.answer(id);
     let timeout = seconds(arguments::get(&parts, 5)).filter(|timeout| *timeout > 0).unwrap_or(READ_TIMEOUT);
     let name = arguments::get(&parts, 0).to_vec();
@@ -170,8 +175,18 @@ const READ_TIMEOUT: u64 = 10_000_000;
 const MAX_DIGITS: usize = 255;
 
 pub(super) const APPS: &[App] = &[
-    App::new("Background", "file[&file...][,options[,language[,context]]]", "Plays sounds while an extension may be dialled.", background),
-    App::new("Read", "variable[,file,digits,options,attempts,timeout]", "Reads digits into a variable.", read),
+    App::new(
+        "Background",
+        "file[&file...][,options[,language[,context]]]",
+        "Plays sounds while an extension may be dialled.",
+        background,
+    ),
+    App::new(
+        "Read",
+        "variable[,file,digits,options,attempts,timeout]",
+        "Reads digits into a variable.",
+        read,
+    ),
     App::new("SendDTMF", "digits[,between[,duration[,channel]]]", "Sends digits.", send),
     App::new("WaitExten", "[seconds]", "Waits for an extension to be dialled.", wait_exten),
 ];

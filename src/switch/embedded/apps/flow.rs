@@ -167,11 +167,18 @@ pub(super) const APPS: &[App] = &[
     App::new("GotoIfTime", "times?[yes][:no]", "Goes on elsewhere, as the time is.", goto_if_time),
     App::new("Exec", "application(data)", "Runs an application.", exec),
     App::new("TryExec", "application(data)", "Runs an application, if there is one of that name.", try_exec),
-    App::new("ExecIf", "condition?application(data)[:application(data)]", "Runs an application, as a condition says.", exec_if),
+    App::new(
+        "ExecIf",
+        "condition?application(data)[:application(data)]",
+        "Runs an application, as a condition says.",
+        exec_if,
+    ),
     App::new("ExecIfTime", "times?application(data)", "Runs an application, as the time is.", exec_if_time),
     App::new("Gosub", "[[context,]exten,]priority[(arguments)]", "Calls a subroutine.", gosub),
     App::new("GosubIf", "condition?[yes][:no]", "Calls a subroutine, as a condition says.", gosub_if),
-    App::new("Return", "[value]", "Returns from a subroutine.", |engine, id, data| engine.gosub_return(id, data)),
+    App::new("Return", "[value]", "Returns from a subroutine.", |engine, id, data| {
+        engine.gosub_return(id, data)
+    }),
     App::new("StackPop", "", "Forgets where the last subroutine was called.", stack_pop),
     App::new("Random", "[probability]:target", "Goes on elsewhere, now and then.", random),
     App::new("While", "condition", "Begins a loop.", while_loop),

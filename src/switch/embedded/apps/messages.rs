@@ -15,8 +15,11 @@ fn user_event(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     engine.tell(id, "UserEvent", Classes::USER, |event| {
         event.header("UserEvent", arguments::get(&parts, 0));
         for part in parts.iter().skip(1) {
-            let line: Vec<u8> =
-                part.trim_ascii_start().iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }).collect();
+            let line: Vec<u8> = part
+                .trim_ascii_start()
+                .iter()
+                .map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b })
+                .collect();
             if !line.is_empty() {
                 event.line(&line);
             }

@@ -3,8 +3,8 @@
 pub(crate) mod agi;
 mod basic;
 pub(crate) mod calls;
-mod flow;
 pub(crate) mod digits;
+mod flow;
 mod messages;
 mod variables;
 
@@ -209,6 +209,7 @@ const FAMILIES: &[&[App]] = &[
     agi::APPS,
     dial::APPS,
     queue::caller::APPS,
+    queue::members::APPS,
     parking::APPS,
     conference::APPS,
     agents::APPS,

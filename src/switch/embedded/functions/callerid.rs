@@ -28,7 +28,9 @@ pub(crate) fn parse(text: &[u8]) -> Party {
         return Party { number: Some(number), ..Party::default() };
     }
     match text {
-        [b'"', inside @ .., b'"'] if !inside.contains(&b'"') => Party { name: own(inside), ..Party::default() },
+        [b'"', inside @ .., b'"'] if !inside.contains(&b'"') => {
+            Party { name: own(inside), ..Party::default() }
+        }
         text => Party { name: own(text), ..Party::default() },
     }
 }
@@ -156,7 +158,9 @@ fn read_redirecting(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>
     let what = arguments::get(&parts, 0).to_ascii_lowercase();
     match what.as_slice() {
         b"count" => Ok(redirecting.count.to_string().into_bytes()),
-        b"reason" => Ok(if redirecting.reason.is_empty() { b"unknown".to_vec() } else { redirecting.reason.clone() }),
+        b"reason" => {
+            Ok(if redirecting.reason.is_empty() { b"unknown".to_vec() } else { redirecting.reason.clone() })
+        }
         what => match side(what).ok_or(Fault::Arguments)? {
             (true, what) => read_party(&redirecting.from, what),
             (false, what) => read_party(&redirecting.to, what),
@@ -185,10 +189,17 @@ fn write_redirecting(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) ->
 }
 
 pub(super) const FUNCTIONS: &[Row] = &[
-    Row::new("CALLERID", "(num|name|all|ani|dnid|num-pres...)", "Who is on the channel.", read_caller).writes(write_caller),
-    Row::new("CONNECTEDLINE", "(num|name|all...)", "Who is at the other end.", read_connected).writes(write_connected),
-    Row::new("REDIRECTING", "(from-num|to-num|count|reason...)", "Who the call was diverted from.", read_redirecting)
-        .writes(write_redirecting),
+    Row::new("CALLERID", "(num|name|all|ani|dnid|num-pres...)", "Who is on the channel.", read_caller)
+        .writes(write_caller),
+    Row::new("CONNECTEDLINE", "(num|name|all...)", "Who is at the other end.", read_connected)
+        .writes(write_connected),
+    Row::new(
+        "REDIRECTING",
+        "(from-num|to-num|count|reason...)",
+        "Who the call was diverted from.",
+        read_redirecting,
+    )
+    .writes(write_redirecting),
 ];
 
 #[cfg(test)]

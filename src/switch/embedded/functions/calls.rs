@@ -54,7 +54,12 @@ fn group_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
     let (name, category) = group(arguments);
     let mut name = name.to_vec();
     if name.is_empty() {
-        name = own(asking)?.groups.iter().find(|(_, own)| own == category).map(|(own, _)| own.clone()).unwrap_or_default();
+        name = own(asking)?
+            .groups
+            .iter()
+            .find(|(_, own)| own == category)
+            .map(|(own, _)| own.clone())
+            .unwrap_or_default();
     }
     let is = |(own, of): &(Vec<u8>, Vec<u8>)| *own == name && of == category;
     let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
@@ -134,7 +139,8 @@ pub(super) const FUNCTIONS: &[Row] = &[
     Row::new("CDR", "(field)", "A field of the call record.", read_cdr).writes(write_cdr),
     Row::new("GROUP", "([category])", "The group that the channel is in.", read_group).writes(write_group),
     Row::new("GROUP_COUNT", "([group][@category])", "How many channels are in a group.", group_count),
-    Row::new("SHARED", "(name[,channel])", "A variable that other channels can set.", read_shared).writes(write_shared),
+    Row::new("SHARED", "(name[,channel])", "A variable that other channels can set.", read_shared)
+        .writes(write_shared),
     Row::new("LOCAL", "(name)", "A variable of the subroutine's own.", read_local).writes(write_local),
     Row::new("IMPORT", "(channel,name)", "A variable of another channel.", import),
     Row::new("CHANNELS", "()", "The names of all channels.", channels),

@@ -39,7 +39,9 @@ fn read(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         b"rxgain" | b"txgain" => b"0".to_vec(),
         b"dtmf_features" => Vec::new(),
         b"max_forwards" => b"20".to_vec(),
-        b"hangup_handler_pop" | b"hangup_handler_push" | b"hangup_handler_wipe" => return Err(Fault::WriteOnly),
+        b"hangup_handler_pop" | b"hangup_handler_push" | b"hangup_handler_wipe" => {
+            return Err(Fault::WriteOnly);
+        }
         _ => return Err(Fault::Arguments),
     })
 }
@@ -64,7 +66,8 @@ fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), 
         b"amaflags" => {
             let names: [&[u8]; 4] = [b"default", b"omit", b"billing", b"documentation"];
             let number = names.iter().position(|name| name.eq_ignore_ascii_case(value));
-            let number = number.or_else(|| std::str::from_utf8(value).ok()?.parse().ok().filter(|flag| *flag < 4));
+            let number =
+                number.or_else(|| std::str::from_utf8(value).ok()?.parse().ok().filter(|flag| *flag < 4));
             channel.ama_flags = number.ok_or(Fault::Value)? as u8;
         }
         b"hangup_handler_push" => {
@@ -94,8 +97,16 @@ fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), 
                 return write(asking, b"hangup_handler_push", value);
             }
         }
-        b"tonezone" | b"parkinglot" | b"callgroup" | b"pickupgroup" | b"rxgain" | b"txgain" | b"dtmf_features"
-        | b"max_forwards" | b"secure_bridge_signaling" | b"secure_bridge_media" => {}
+        b"tonezone"
+        | b"parkinglot"
+        | b"callgroup"
+        | b"pickupgroup"
+        | b"rxgain"
+        | b"txgain"
+        | b"dtmf_features"
+        | b"max_forwards"
+        | b"secure_bridge_signaling"
+        | b"secure_bridge_media" => {}
         _ => return Err(Fault::Arguments),
     }
     Ok(())
@@ -131,7 +142,9 @@ fn write_timeout(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Res
             }
         }
         b"digit" => channel.timeouts.digit = if micros == 0 { Timeouts::default().digit } else { micros },
-        b"response" => channel.timeouts.response = if micros == 0 { Timeouts::default().response } else { micros },
+        b"response" => {
+            channel.timeouts.response = if micros == 0 { Timeouts::default().response } else { micros }
+        }
         _ => return Err(Fault::Arguments),
     }
     Ok(())
@@ -142,5 +155,6 @@ const MAX_HANDLERS: usize = 64;
 
 pub(super) const FUNCTIONS: &[Row] = &[
     Row::new("CHANNEL", "(name|state|language|...)", "What a channel is.", read).writes(write),
-    Row::new("TIMEOUT", "(absolute|digit|response)", "How long something may take.", read_timeout).writes(write_timeout),
+    Row::new("TIMEOUT", "(absolute|digit|response)", "How long something may take.", read_timeout)
+        .writes(write_timeout),
 ];

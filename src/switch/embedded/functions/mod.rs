@@ -22,7 +22,13 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
     TABLES.iter().find_map(|rows| find_row(rows, name))
 }
 
-const TABLES: &[&[Row]] = &[callerid::FUNCTIONS, channel::FUNCTIONS, calls::FUNCTIONS, states::FUNCTIONS];
+const TABLES: &[&[Row]] = &[
+    callerid::FUNCTIONS,
+    channel::FUNCTIONS,
+    calls::FUNCTIONS,
+    states::FUNCTIONS,
+    super::queue::members::FUNCTIONS,
+];
 
 /// The channel that asks.
 fn own<'a>(asking: &'a Asking<'_>) -> Result<&'a Channel, Fault> {

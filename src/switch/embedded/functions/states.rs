@@ -11,11 +11,15 @@ fn read_device(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
 }
 
 fn write_device(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
-    let name = arguments.get(..7).filter(|prefix| prefix.eq_ignore_ascii_case(b"Custom:")).ok_or(Fault::Arguments)?;
+    let name = arguments
+        .get(..7)
+        .filter(|prefix| prefix.eq_ignore_ascii_case(b"Custom:"))
+        .ok_or(Fault::Arguments)?;
     if name.len() == arguments.len() {
         return Err(Fault::Arguments);
     }
-    let state = DeviceState::by_name(value).filter(|state| *state != DeviceState::Unknown).ok_or(Fault::Value)?;
+    let state =
+        DeviceState::by_name(value).filter(|state| *state != DeviceState::Unknown).ok_or(Fault::Value)?;
     if asking.engine.set_custom_state(arguments, state) { Ok(()) } else { Err(Fault::Full) }
 }
 
@@ -63,7 +67,8 @@ fn write_presence(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Re
     }
     let parts = arguments::split(value, 4);
     let status = arguments::get(&parts, 0);
-    let status = PRESENCES.iter().find(|own| own.as_bytes().eq_ignore_ascii_case(status)).ok_or(Fault::Value)?;
+    let status =
+        PRESENCES.iter().find(|own| own.as_bytes().eq_ignore_ascii_case(status)).ok_or(Fault::Value)?;
     let encoded = arguments::get(&parts, 3).contains(&b'e');
     let mut text = |at: usize| {
         let value = arguments::get(&parts, at);
@@ -77,9 +82,24 @@ fn write_presence(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Re
 }
 
 pub(super) const FUNCTIONS: &[Row] = &[
-    Row::new("DEVICE_STATE", "(device)", "The state of a device; that of a custom one can be set.", read_device)
-        .writes(write_device),
-    Row::new("EXTENSION_STATE", "(exten[@context])", "The state of the devices that a hint names.", read_extension),
-    Row::new("PRESENCE_STATE", "(provider,value|subtype|message[,e])", "A presence; a custom one can be set.", read_presence)
-        .writes(write_presence),
+    Row::new(
+        "DEVICE_STATE",
+        "(device)",
+        "The state of a device; that of a custom one can be set.",
+        read_device,
+    )
+    .writes(write_device),
+    Row::new(
+        "EXTENSION_STATE",
+        "(exten[@context])",
+        "The state of the devices that a hint names.",
+        read_extension,
+    ),
+    Row::new(
+        "PRESENCE_STATE",
+        "(provider,value|subtype|message[,e])",
+        "A presence; a custom one can be set.",
+        read_presence,
+    )
+    .writes(write_presence),
 ];

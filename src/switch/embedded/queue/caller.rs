@@ -1,11 +1,620 @@
-//! Callers (being written).
-use super::super::apps::{App, Input};
-use super::super::channel::ChannelId;
+//! A caller in a queue: waits, has members called, talks to one of them, or leaves.
+
+use crate::ami::Classes;
+
+use super::super::apps::{Activity, App, Input, seconds};
+use super::super::bridge::{After, Kind};
+use super::super::causes;
+use super::super::channel::{ChannelId, Owner, State};
+use super::super::dial::status_of;
+use super::super::dialplan::arguments;
 use super::super::engine::Engine;
+use super::super::frames::Frame;
+use super::super::local::{Target, WantedIds};
+use super::super::options::Options;
+use super::super::pbx::Flow;
+use super::settings::Emptiness;
+use super::{Member, strategy};
+
+/// A caller.
 #[derive(Debug)]
-pub(crate) struct Waiting {}
-impl Engine {
-    pub(crate) fn queue_feed(&mut self, _: ChannelId, _: Box<Waiting>, _: Input) {}
-    pub(crate) fn queue_cancel(&mut self, _: ChannelId, _: Waiting) {}
+pub(crate) struct Waiting {
+    pub(crate) queue: Vec<u8>,
+    options: Options,
+    /// When it came, and when it leaves at the latest: Unix time in microseconds.
+    pub(crate) since: u64,
+    until: Option<u64>,
+    first_position: usize,
+    pub(crate) priority: u32,
+    legs: Vec<Leg>,
+    /// When the members that are called now began to be.
+    rang: u64,
+    /// Members that did not answer in this round.
+    tried: Vec<Vec<u8>>,
+    phase: Phase,
+    rule: Vec<u8>,
+    /// Its alarm is for the end of ringing, for calling again, or for leaving.
+    due: Due,
 }
-pub(crate) const APPS: &[App] = &[];
+
+#[derive(Clone, Debug)]
+struct Leg {
+    channel: ChannelId,
+    interface: Vec<u8>,
+    name: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Ringing,
+    /// Since when they talk.
+    Talking {
+        since: u64,
+        hold: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Ring,
+    Retry,
+    Leave,
+}
+
+fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
+    let parts = arguments::split(data, 9);
+    let part = |at: usize| arguments::get(&parts, at).to_vec();
+    let name = part(0);
+    let now = engine.now;
+    let Some(queue) = engine.queues.get(&name) else {
+        log::warn!("there is no queue {}", name.escape_ascii());
+        return Flow::End;
+    };
+    let name = queue.name.clone();
+    let config = queue.config.clone();
+    if config.max_length > 0 && queue.waiting.len() >= config.max_length as usize {
+        engine.set_channel_variable(id, b"QUEUESTATUS", b"FULL");
+        return Flow::Next;
+    }
+    if engine.is_empty(&name, config.join_empty) {
+        let status: &[u8] = if queue_has_members(engine, &name) { b"JOINUNAVAIL" } else { b"JOINEMPTY" };
+        engine.set_channel_variable(id, b"QUEUESTATUS", status);
+        return Flow::Next;
+    }
+    let priority = engine.channel_variable(id, b"QUEUE_PRIO");
+    let priority = std::str::from_utf8(&priority).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let until = seconds(&part(4)).filter(|timeout| *timeout > 0).map(|timeout| now.saturating_add(timeout));
+    let rule = if part(7).is_empty() { config.default_rule.clone() } else { part(7) };
+    let wanted = std::str::from_utf8(&part(8)).ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let mut waiting = Waiting {
+        queue: name.clone(),
+        options: Options::parse(&part(1)),
+        since: now,
+        until,
+        first_position: 0,
+        priority,
+        legs: Vec::new(),
+        rang: 0,
+        tried: Vec::new(),
+        phase: Phase::Waiting,
+        rule,
+        due: Due::Retry,
+    };
+    let at = engine.place_in_queue(&name, priority, wanted);
+    if let Some(queue) = engine.queues.get_mut(&name) {
+        queue.waiting.insert(at, id);
+        waiting.first_position = at + 1;
+    }
+    let count = engine.queues.get(&name).map_or(0, |queue| queue.waiting.len());
+    engine.tell(id, "QueueCallerJoin", Classes::AGENT, |event| {
+        event.header("Queue", &name).header("Position", at + 1).header("Count", count);
+    });
+    if let Some(channel) = engine.channel_mut(id) {
+        channel.activity = Activity::Queue(Box::new(waiting));
+    }
+    engine.queue_try(id);
+    Flow::Stay
+}
+
+fn queue_has_members(engine: &Engine, name: &[u8]) -> bool {
+    engine.queues.get(name).is_some_and(|queue| !queue.members.is_empty())
+}
+
+impl Engine {
+    /// Whether nobody in a queue counts.
+    fn is_empty(&self, name: &[u8], emptiness: Emptiness) -> bool {
+        use super::super::states::DeviceState as State;
+        let Some(queue) = self.queues.get(name).filter(|_| emptiness.counts) else { return false };
+        let counts = |member: &Member| {
+            let by_state = match member.status {
+                State::Invalid => !emptiness.invalid,
+                State::Unavailable => !emptiness.unavailable,
+                State::InUse | State::Busy | State::OnHold => !emptiness.in_use,
+                State::Ringing | State::RingInUse => !emptiness.ringing,
+                State::Unknown => !emptiness.unknown,
+                State::NotInUse => true,
+            };
+            by_state && !(emptiness.paused && member.paused)
+        };
+        !queue.members.iter().any(counts)
+    }
+
+    /// Where a caller of that priority stands: behind those of the same, before those of a lower one.
+    fn place_in_queue(&self, name: &[u8], priority: u32, wanted: Option<usize>) -> usize {
+        let Some(queue) = self.queues.get(name) else { return 0 };
+        let lower = |id: &ChannelId| self.waiting(*id).is_some_and(|waiting| waiting.priority < priority);
+        let at = queue.waiting.iter().position(lower).unwrap_or(queue.waiting.len());
+        let first = queue
+            .waiting
+            .iter()
+            .take_while(|id| self.waiting(**id).is_some_and(|waiting| waiting.priority > priority));
+        wanted.map_or(at, |wanted| wanted.saturating_sub(1).clamp(first.count(), at))
+    }
+
+    /// A caller's state in its queue.
+    pub(crate) fn waiting(&self, id: ChannelId) -> Option<&Waiting> {
+        match self.channel(id).map(|channel| &channel.activity) {
+            Some(Activity::Queue(waiting)) => Some(waiting),
+            _ => None,
+        }
+    }
+
+    fn waiting_mut(&mut self, id: ChannelId) -> Option<&mut Waiting> {
+        match self.channel_mut(id).map(|channel| &mut channel.activity) {
+            Some(Activity::Queue(waiting)) => Some(waiting),
+            _ => None,
+        }
+    }
+
+    /// Something about a queue has changed: its callers look again.
+    pub(crate) fn queue_wake(&mut self, name: &[u8]) {
+        let callers = self.queues.get(name).map(|queue| queue.waiting.clone()).unwrap_or_default();
+        for id in callers {
+            let waits = |waiting: &Waiting| waiting.phase == Phase::Waiting && waiting.due != Due::Ring;
+            if self.waiting(id).is_some_and(waits) {
+                let at = self.now;
+                self.queue_alarm(id, at, Due::Retry);
+            }
+        }
+    }
+
+    /// Sets a caller's alarm; leaving comes first if it is due before that.
+    fn queue_alarm(&mut self, id: ChannelId, at: u64, due: Due) {
+        let Some(waiting) = self.waiting_mut(id) else { return };
+        let leaves = waiting.until.filter(|until| *until < at);
+        waiting.due = if leaves.is_some() { Due::Leave } else { due };
+        let at = leaves.unwrap_or(at);
+        self.activity_alarm(id, Some(at));
+    }
+
+    /// Calls members for a caller, if it is its turn and somebody is free.
+    fn queue_try(&mut self, id: ChannelId) {
+        let now = self.now;
+        let Some(waiting) = self.waiting(id).filter(|waiting| waiting.phase == Phase::Waiting) else {
+            return;
+        };
+        let (name, rule, since) = (waiting.queue.clone(), waiting.rule.clone(), waiting.since);
+        let tried = waiting.tried.clone();
+        if waiting.until.is_some_and(|until| until <= now) {
+            return self.queue_give_up(id, "TIMEOUT");
+        }
+        let Some(queue) = self.queues.get(&name) else { return };
+        let retry = queue.config.retry.max(1) * 1_000_000;
+        let leave_when_empty = queue.config.leave_when_empty;
+        let position = queue.waiting.iter().position(|own| *own == id).unwrap_or(0);
+        let first = if queue.config.autofill { queue.available(now) } else { 1 };
+        if self.is_empty(&name, leave_when_empty) {
+            let status = if queue_has_members(self, &name) { "LEAVEUNAVAIL" } else { "LEAVEEMPTY" };
+            return self.queue_give_up(id, status);
+        }
+        let penalties = self.penalties(id, &rule, (now - since) / 1_000_000);
+        let Some(queue) = self.queues.get(&name) else { return };
+        let mut chosen = Vec::new();
+        if position < first.max(1) {
+            chosen = strategy::choose(queue, penalties, &tried, &mut self.ids, now);
+        }
+        if chosen.is_empty() {
+            if let Some(waiting) = self.waiting_mut(id) {
+                waiting.tried.clear();
+            }
+            return self.queue_alarm(id, now + retry, Due::Retry);
+        }
+        self.queue_ring(id, &name, &chosen);
+    }
+
+    /// Which penalties count for a caller who has waited so many seconds.
+    fn penalties(&self, id: ChannelId, rule: &[u8], waited: u64) -> std::ops::RangeInclusive<i64> {
+        let number = |name: &[u8]| {
+            let text = self.channel_variable(id, name);
+            std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<i64>().ok())
+        };
+        let mut highest = number(b"QUEUE_MAX_PENALTY").unwrap_or(i64::MAX / 4);
+        let mut lowest = number(b"QUEUE_MIN_PENALTY").unwrap_or(0);
+        let rule = self.queues.rules.iter().find(|own| own.name.eq_ignore_ascii_case(rule));
+        for change in rule.iter().flat_map(|rule| &rule.changes).filter(|change| change.after <= waited) {
+            if highest >= i64::MAX / 4 && matches!(change.highest, super::settings::Shift::By(_)) {
+                continue;
+            }
+            highest = change.highest.apply(highest);
+            lowest = change.lowest.apply(lowest);
+        }
+        lowest..=highest
+    }
+
+    /// Calls these members.
+    fn queue_ring(&mut self, id: ChannelId, name: &[u8], chosen: &[usize]) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        let timeout = queue.config.timeout;
+        let retry = queue.config.retry.max(1) * 1_000_000;
+        let members: Vec<Member> = chosen.iter().filter_map(|at| queue.members.get(*at)).cloned().collect();
+        if let Some(at) = chosen.last() {
+            queue.last_called = *at;
+        }
+        let mut legs = Vec::new();
+        for member in members {
+            match self.queue_leg(id, name, &member) {
+                Some(channel) => {
+                    legs.push(Leg {
+                        channel,
+                        interface: member.interface.clone(),
+                        name: member.name.clone(),
+                    });
+                    if let Some(own) = self.queues.member_mut(name, &member.interface) {
+                        own.ringing = true;
+                    }
+                }
+                None => {
+                    if let Some(waiting) = self.waiting_mut(id) {
+                        waiting.tried.push(member.interface.clone());
+                    }
+                }
+            }
+        }
+        let now = self.now;
+        let rings = !legs.is_empty();
+        if let Some(waiting) = self.waiting_mut(id) {
+            waiting.legs = legs;
+            waiting.rang = now;
+            waiting.phase = if rings { Phase::Ringing } else { Phase::Waiting };
+        }
+        if rings {
+            let at = if timeout == 0 { u64::MAX } else { now + timeout * 1_000_000 };
+            self.queue_alarm(id, at, Due::Ring);
+        } else {
+            self.queue_alarm(id, now + retry, Due::Retry);
+        }
+    }
+
+    /// Calls one member: its channel.
+    fn queue_leg(&mut self, id: ChannelId, name: &[u8], member: &Member) -> Option<ChannelId> {
+        let target = Target::parse(&member.interface)?;
+        let leg = self.request(&target, Some(id), &WantedIds::default()).ok()?;
+        self.prepare_leg(id, leg, "AppQueue", &Options::default());
+        if let Some(channel) = self.channel_mut(leg) {
+            channel.owner = Owner::Queue(id);
+        }
+        if self.call(leg).is_err() {
+            self.drop_leg(leg, 0);
+            return None;
+        }
+        self.cdr_dialled(id, leg);
+        self.tell_dial("DialBegin", Some(id), leg, |event| {
+            event.header("DialString", &target.resource);
+        });
+        self.tell_agent("AgentCalled", id, leg, name, &member.interface, &member.name, |_| {});
+        Some(leg)
+    }
+
+    /// Publishes an event about a caller and a member's channel.
+    #[allow(clippy::too_many_arguments)] // These are the event's own fields.
+    fn tell_agent(
+        &mut self,
+        event: &str,
+        caller: ChannelId,
+        leg: ChannelId,
+        queue: &[u8],
+        interface: &[u8],
+        name: &[u8],
+        fill: impl FnOnce(&mut crate::ami::Event),
+    ) {
+        let mut event = crate::ami::Event::new(event, Classes::AGENT);
+        self.put(&mut event, "", caller);
+        self.put(&mut event, "Dest", leg);
+        event.header("Queue", queue).header("Interface", interface).header("MemberName", name);
+        fill(&mut event);
+        self.emit(event);
+    }
+
+    /// Something happens to a caller.
+    pub(crate) fn queue_feed(&mut self, id: ChannelId, mut waiting: Box<Waiting>, input: Input) {
+        match input {
+            Input::Alarm => {
+                let due = waiting.due;
+                if let Some(channel) = self.channel_mut(id) {
+                    channel.activity = Activity::Queue(waiting);
+                }
+                match due {
+                    Due::Leave => self.queue_give_up(id, "TIMEOUT"),
+                    Due::Retry => self.queue_try(id),
+                    Due::Ring => self.queue_unanswered(id),
+                }
+            }
+            Input::Outgoing(leg, frame) => self.queue_heard(id, waiting, leg, frame),
+            Input::BridgeOver => {
+                let gone =
+                    waiting.legs.first().and_then(|leg| self.channel(leg.channel)).is_none_or(|c| c.ending);
+                self.queue_complete(id, &mut waiting, if gone { "agent" } else { "transfer" });
+                if waiting.options.has(b'c') {
+                    self.set_channel_variable(id, b"QUEUESTATUS", b"CONTINUE");
+                    return self.resume(id, Flow::Next);
+                }
+                self.resume(id, Flow::End);
+            }
+            Input::Frame(_) => {
+                if let Some(channel) = self.channel_mut(id) {
+                    channel.activity = Activity::Queue(waiting);
+                }
+            }
+        }
+    }
+
+    /// Nobody has answered in time.
+    fn queue_unanswered(&mut self, id: ChannelId) {
+        let Some(waiting) = self.waiting_mut(id) else { return };
+        let (legs, name, rang) = (std::mem::take(&mut waiting.legs), waiting.queue.clone(), waiting.rang);
+        for leg in &legs {
+            self.leg_failed(id, &name, leg, rang, "NOANSWER");
+        }
+        self.queue_again(id);
+    }
+
+    /// The members that were called did not answer: there is a pause, then others are called.
+    fn queue_again(&mut self, id: ChannelId) {
+        let Some(waiting) = self.waiting_mut(id) else { return };
+        waiting.phase = Phase::Waiting;
+        let name = waiting.queue.clone();
+        let retry = self.queues.get(&name).map_or(1, |queue| queue.config.retry.max(1)) * 1_000_000;
+        let at = self.now + retry;
+        self.queue_alarm(id, at, Due::Retry);
+    }
+
+    /// A member that was called did not answer.
+    fn leg_failed(&mut self, id: ChannelId, queue: &[u8], leg: &Leg, rang: u64, status: &str) {
+        let time = (self.now - rang) / 1000;
+        self.tell_dial_end(Some(id), leg.channel, status);
+        self.tell_agent("AgentRingNoAnswer", id, leg.channel, queue, &leg.interface, &leg.name, |event| {
+            event.header("RingTime", time);
+        });
+        self.drop_leg(leg.channel, 0);
+        let now = self.now / 1_000_000;
+        let pauses = self.queues.get(queue).is_some_and(|queue| queue.config.auto_pause);
+        if let Some(member) = self.queues.member_mut(queue, &leg.interface) {
+            member.ringing = false;
+            if pauses && !member.paused {
+                (member.paused, member.last_pause) = (true, now);
+                member.reason = b"Auto-Pause".to_vec();
+                let member = member.clone();
+                self.tell_member("QueueMemberPause", queue, &member);
+            }
+        }
+        if let Some(waiting) = self.waiting_mut(id) {
+            waiting.tried.push(leg.interface.clone());
+        }
+    }
+
+    /// A channel of a member that is called hears something.
+    fn queue_heard(&mut self, id: ChannelId, mut waiting: Box<Waiting>, leg: ChannelId, frame: Frame) {
+        let found = waiting.legs.iter().position(|own| own.channel == leg);
+        let (name, rang) = (waiting.queue.clone(), waiting.rang);
+        let failed = match (&frame, found) {
+            (Frame::Busy, Some(at)) => Some((at, "BUSY")),
+            (Frame::Congestion, Some(at)) => Some((at, "CONGESTION")),
+            (Frame::Hangup(cause), Some(at)) => Some((at, status_of(*cause))),
+            _ => None,
+        };
+        let failed = failed.map(|(at, status)| (waiting.legs.remove(at), status));
+        if frame == Frame::Answer
+            && let Some(at) = found
+        {
+            return self.queue_answered(id, waiting, at);
+        }
+        let is_empty = waiting.legs.is_empty();
+        if let Some(channel) = self.channel_mut(id) {
+            channel.activity = Activity::Queue(waiting);
+        }
+        match (frame, failed) {
+            (Frame::Ringing, _) => self.tell_dial_state(Some(id), leg, "RINGING"),
+            (Frame::Progress, _) => self.tell_dial_state(Some(id), leg, "PROGRESS"),
+            (_, Some((leg, status))) => {
+                self.leg_failed(id, &name, &leg, rang, status);
+                if is_empty {
+                    self.queue_again(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A member answers: the caller leaves the queue and talks to it.
+    fn queue_answered(&mut self, id: ChannelId, mut waiting: Box<Waiting>, at: usize) {
+        let own = waiting.legs.remove(at);
+        let others = std::mem::take(&mut waiting.legs);
+        let (name, rang, now) = (waiting.queue.clone(), waiting.rang, self.now);
+        self.activity_alarm(id, None);
+        self.set_state(own.channel, State::Up);
+        for other in others {
+            self.tell_dial_end(Some(id), other.channel, "CANCEL");
+            self.drop_leg(other.channel, causes::ANSWERED_ELSEWHERE);
+            if let Some(member) = self.queues.member_mut(&name, &other.interface) {
+                member.ringing = false;
+            }
+        }
+        if let Some(channel) = self.channel_mut(own.channel) {
+            channel.owner = Owner::Nobody;
+        }
+        self.tell_dial_end(Some(id), own.channel, "ANSWER");
+        let hold = (now - waiting.since) / 1_000_000;
+        self.leave_queue(id, &name);
+        if let Some(queue) = self.queues.get_mut(&name) {
+            // Asterisk's own smoothing: three parts of the old average, one of the new value.
+            queue.stats.hold_time = (queue.stats.hold_time * 3 + hold) / 4;
+        }
+        self.answer(id);
+        let config = self.queues.get(&name).map(|queue| queue.config.clone());
+        if config.as_ref().is_some_and(|config| config.set_interface_var) {
+            self.set_channel_variable(id, b"MEMBERINTERFACE", &own.interface);
+            self.set_channel_variable(id, b"MEMBERNAME", &own.name);
+        }
+        if config.as_ref().is_some_and(|config| config.set_queue_var) {
+            self.set_channel_variable(id, b"QUEUENAME", &name);
+        }
+        self.tell_agent("AgentConnect", id, own.channel, &name, &own.interface, &own.name, |event| {
+            event.header("HoldTime", hold).header("RingTime", (now - rang) / 1_000_000);
+        });
+        if let Some(member) = self.queues.member_mut(&name, &own.interface) {
+            (member.ringing, member.in_call) = (false, true);
+            let member = member.clone();
+            self.tell_member("QueueMemberStatus", &name, &member);
+        }
+        let leg = own.channel;
+        waiting.legs = vec![own];
+        waiting.phase = Phase::Talking { since: now, hold };
+        if let Some(channel) = self.channel_mut(id) {
+            channel.activity = Activity::Queue(waiting);
+        }
+        let bridge = self.create_bridge(Kind::Basic, b"");
+        self.enter(leg, bridge, After::Hangup);
+        self.enter(id, bridge, After::Activity);
+        self.queue_wake(&name);
+    }
+
+    /// Takes a caller off the list, and tells it.
+    fn leave_queue(&mut self, id: ChannelId, name: &[u8]) {
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        let Some(at) = queue.waiting.iter().position(|own| *own == id) else { return };
+        queue.waiting.remove(at);
+        let count = queue.waiting.len();
+        let name = queue.name.clone();
+        self.tell(id, "QueueCallerLeave", Classes::AGENT, |event| {
+            event.header("Queue", &name).header("Position", at + 1).header("Count", count);
+        });
+    }
+
+    /// The talk with a member is over.
+    fn queue_complete(&mut self, id: ChannelId, waiting: &mut Waiting, reason: &str) {
+        let Phase::Talking { since, hold } = waiting.phase else { return };
+        let Some(leg) = waiting.legs.first().cloned() else { return };
+        let (name, now) = (waiting.queue.clone(), self.now);
+        let talk = (now - since) / 1_000_000;
+        self.tell_agent("AgentComplete", id, leg.channel, &name, &leg.interface, &leg.name, |event| {
+            event.header("HoldTime", hold).header("TalkTime", talk).header("Reason", reason);
+        });
+        if let Some(queue) = self.queues.get_mut(&name) {
+            queue.stats.completed += 1;
+            queue.stats.within += u32::from(hold <= queue.config.service_level);
+            queue.stats.talk_time = (queue.stats.talk_time * 3 + talk) / 4;
+        }
+        if let Some(member) = self.queues.member_mut(&name, &leg.interface) {
+            member.in_call = false;
+            member.calls += 1;
+            member.last_call = now / 1_000_000;
+            let member = member.clone();
+            self.tell_member("QueueMemberStatus", &name, &member);
+        }
+        self.cdr_dial_over(id, "ANSWER");
+        self.queue_wake(&name);
+    }
+
+    /// A caller leaves without having talked to anybody, and goes on in its dialplan.
+    fn queue_give_up(&mut self, id: ChannelId, status: &str) {
+        let Some(channel) = self.channel_mut(id) else { return };
+        let Activity::Queue(waiting) = std::mem::take(&mut channel.activity) else { return };
+        channel.alarm += 1;
+        self.queue_abandon(id, *waiting);
+        self.set_channel_variable(id, b"QUEUESTATUS", status.as_bytes());
+        self.resume(id, Flow::Next);
+    }
+
+    fn queue_abandon(&mut self, id: ChannelId, waiting: Waiting) {
+        let name = waiting.queue.clone();
+        for leg in &waiting.legs {
+            self.tell_dial_end(Some(id), leg.channel, "CANCEL");
+            self.drop_leg(leg.channel, 0);
+            if let Some(member) = self.queues.member_mut(&name, &leg.interface) {
+                member.ringing = false;
+            }
+        }
+        let at = self.queues.get(&name).and_then(|queue| queue.waiting.iter().position(|own| *own == id));
+        let hold = (self.now - waiting.since) / 1_000_000;
+        self.tell(id, "QueueCallerAbandon", Classes::AGENT, |event| {
+            event
+                .header("Queue", &name)
+                .header("Position", at.map_or(0, |at| at + 1))
+                .header("OriginalPosition", waiting.first_position)
+                .header("HoldTime", hold);
+        });
+        if let Some(queue) = self.queues.get_mut(&name) {
+            queue.stats.abandoned += 1;
+        }
+        self.leave_queue(id, &name);
+        self.queue_wake(&name);
+    }
+
+    /// A caller ends, or goes elsewhere.
+    pub(crate) fn queue_cancel(&mut self, id: ChannelId, mut waiting: Waiting) {
+        match waiting.phase {
+            Phase::Talking { .. } => self.queue_complete(id, &mut waiting, "caller"),
+            _ => self.queue_abandon(id, waiting),
+        }
+    }
+
+    /// Takes a caller out of a queue, on a client's behalf; `false` where it does not wait there. (queues/queue-caller-withdrawn.)
+    pub(crate) fn withdraw(&mut self, id: ChannelId, queue: &[u8], info: &[u8]) -> bool {
+        let waits = |waiting: &Waiting| {
+            waiting.queue.eq_ignore_ascii_case(queue) && !matches!(waiting.phase, Phase::Talking { .. })
+        };
+        if !self.waiting(id).is_some_and(waits) {
+            return false;
+        }
+        if !info.is_empty() {
+            self.set_channel_variable(id, b"QUEUE_WITHDRAW_INFO", info);
+        }
+        self.queue_give_up(id, "WITHDRAW");
+        true
+    }
+
+    /// Changes a caller's priority; `false` where it does not wait there.
+    pub(crate) fn change_priority(
+        &mut self,
+        id: ChannelId,
+        queue: &[u8],
+        priority: u32,
+        at_once: bool,
+    ) -> bool {
+        let Some(waiting) = self.waiting_mut(id).filter(|waiting| waiting.queue.eq_ignore_ascii_case(queue))
+        else {
+            return false;
+        };
+        waiting.priority = priority;
+        let name = waiting.queue.clone();
+        if at_once {
+            if let Some(queue) = self.queues.get_mut(&name) {
+                queue.waiting.retain(|own| *own != id);
+            }
+            let at = self.place_in_queue(&name, priority, None);
+            if let Some(queue) = self.queues.get_mut(&name) {
+                queue.waiting.insert(at, id);
+            }
+        }
+        self.queue_wake(&name);
+        true
+    }
+}
+
+pub(crate) const APPS: &[App] = &[App::new(
+    "Queue",
+    "name[,options[,url[,announcement[,timeout[,agi[,gosub[,rule[,position]]]]]]]]",
+    "Waits in a queue for one of its members.",
+    queue,
+)];
