@@ -10,6 +10,8 @@ mod console;
 mod login;
 mod mailbox;
 mod modules;
+#[cfg(test)]
+mod playing;
 mod reference;
 mod session;
 mod sessions;

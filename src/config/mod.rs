@@ -68,7 +68,7 @@ pub fn load(dir: &Path) -> Loaded {
     read(dir, &Disk::new(dir))
 }
 
-fn read(dir: &Path, source: &dyn Source) -> Loaded {
+pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let mut complaints = Vec::new();
     let document = |name: &str, complaints: &mut Vec<Complaint>| -> Document {
         let path = source.root().join(name);

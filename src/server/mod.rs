@@ -95,7 +95,9 @@ impl Daemon {
         let bound = listeners.bind(&config)?;
         let now = clock::now();
         let (modules, bus) = (Modules::default(), Bus::new()?);
-        let switch = Box::new(Embedded::new(astdb, bus.clone(), random));
+        let switch = Embedded::new(&config, astdb, bus.clone(), random(), now);
+        switch.start_clock(clock::now)?;
+        let switch = Box::new(switch);
         let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {

@@ -1,133 +1,202 @@
-//! The embedded switch: what answers when there is no Asterisk behind the interface.
+//! The embedded switch: calls, bridges, states and queues for signalling, without media; what answers when there is no Asterisk
+//! behind the interface.
 //!
-//! As yet it has no channels: it says so, in the words in which Asterisk would, so that client libraries log in and feel at
-//! home.
+//! Inside is a deterministic state machine, [`engine`], which knows no thread, clock or socket. Here is what stands round it: one
+//! lock, a thread that waits for the next thing to be due, and the event log that everything is told to.
 
+mod actions;
+mod agents;
+mod apps;
 pub mod astdb;
 mod astdb_actions;
 mod astdb_console;
 mod astdb_functions;
-// The channels that use most of it are being built beside it.
-#[allow(dead_code, unused_imports)]
+mod bridge;
+mod causes;
+mod cdr;
+mod cel;
+mod channel;
+mod conference;
+mod console;
+mod device;
+mod dial;
 pub(crate) mod dialplan;
-mod no_channels;
-mod reaching;
+mod engine;
+mod frames;
+mod functions;
+mod ids;
+mod local;
+mod options;
+mod originate;
+mod parking;
+mod pbx;
+mod queue;
+mod scope;
+mod settings;
 mod states;
+mod transfer;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::ami::{Message, Reply};
 use crate::bus::Bus;
-use crate::config::{Complaint, Config};
+use crate::config::ini::Source;
+use crate::config::{Complaint, Config, Disk};
 
 use super::console::{CommandSpec, Outcome, Screen};
-use super::{ActionSpec, Caller, Switch};
+use super::{ActionSpec, Caller, Calls, Switch};
+use actions::{Answer, Ask, Row};
 use astdb::Store;
-use astdb_functions::Functions;
 use dialplan::Dialplan;
-use dialplan::substitute::Scope;
-use dialplan::unbound::{Passing, Unbound};
-use reaching::Reaching;
-use states::States;
+use engine::Engine;
+use originate::CallId;
+use scope::Asking;
+use settings::Settings;
 
 /// The switch that is built in.
 pub struct Embedded {
-    astdb: Store,
-    /// Guards the dialplan and its global variables. Held while one action reads or changes them.
-    pbx: Mutex<Pbx>,
-    /// Where its events go; none, where nobody is there to hear them.
-    bus: Option<Bus>,
-    random: fn() -> u64,
-    /// What it performs, family by family.
-    actions: Vec<ActionSpec>,
+    shared: Arc<Shared>,
+    astdb: Arc<Store>,
+    /// The actions that are there with this configuration, and what runs each.
+    rows: Vec<&'static Row>,
+    specs: Vec<ActionSpec>,
     commands: Vec<CommandSpec>,
 }
 
-/// The dialplan, and whose dialect is spoken.
-#[derive(Default)]
-struct Pbx {
-    dialplan: Dialplan,
-    states: States,
-    version: String,
-    /// `live_dangerously`.
-    trusted: bool,
+/// What the switch and its clock's thread share.
+struct Shared {
+    /// Guards the engine. Taken before the event log's lock; never held across a call that can block.
+    inner: Mutex<Inner>,
+    /// Wakes the clock's thread: something is due sooner than it thinks.
+    sooner: Condvar,
+    /// Wakes those who wait for a call to be answered.
+    settled: Condvar,
+    bus: Option<Bus>,
+    /// Whether a thread moves time. Without one, whoever waits for something moves it himself.
+    has_clock: AtomicBool,
+    stopped: AtomicBool,
 }
 
-impl Embedded {
-    /// A switch that keeps what is to survive in that store, and tells that log.
-    pub fn new(astdb: Store, bus: Bus, random: fn() -> u64) -> Embedded {
-        Embedded { astdb, bus: Some(bus), random, ..Embedded::default() }
-    }
-
-    /// Runs something that may look at variables and set them, and tells of those that were set once it is done.
-    fn with_scope<T>(&self, micros: u64, passing: Passing, run: impl FnOnce(&mut dyn Scope) -> T) -> T {
-        let mut events = Vec::new();
-        let mut pbx = self.pbx();
-        let Pbx { dialplan, states, version, trusted } = &mut *pbx;
-        let mut astdb = Functions::new(&self.astdb, *trusted);
-        let mut scope = Unbound {
-            dialplan,
-            now: micros,
-            version,
-            random: &mut || (self.random)(),
-            others: &mut Reaching { astdb: &mut astdb, states },
-            tell: &mut |event| events.push(event),
-            passing,
-            depth: Default::default(),
-        };
-        let outcome = run(&mut scope);
-        events.extend(states.take_events(dialplan));
-        drop(pbx);
-        astdb.settle();
-        if let Some(bus) = &self.bus {
-            events.into_iter().for_each(|event| bus.publish(event, micros));
-        }
-        outcome
-    }
-
-    fn pbx(&self) -> MutexGuard<'_, Pbx> {
-        self.pbx.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+struct Inner {
+    engine: Engine,
+    /// Until when the clock's thread sleeps; 0 while it does not.
+    sleeps_until: u64,
 }
 
-/// A switch that keeps everything in memory and tells nobody.
 impl Default for Embedded {
+    /// A switch without configuration, which tells its events to nobody.
     fn default() -> Embedded {
-        Embedded {
-            astdb: Store::in_memory(),
-            pbx: Mutex::default(),
-            bus: None,
-            random: || 0,
-            actions: [no_channels::ACTIONS, astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat(),
-            commands: [COMMANDS, dialplan::actions::COMMANDS]
-                .concat()
-                .into_iter()
-                .chain(astdb_console::commands())
-                .collect(),
-        }
+        Embedded::with(settings::Settings::default(), Dialplan::default(), Store::in_memory(), 0, 0, None)
     }
 }
 
 /// What is wrong with the part of the configuration that only this switch understands.
 pub fn check(config: &Config) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    Dialplan::load(&config.extensions, &mut complaints);
+    settings::load(&Disk::new(&config.dir), config, &mut complaints);
     complaints
+}
+
+impl Embedded {
+    /// A switch as the config folder describes it, which keeps what is to survive in `astdb` and tells its events to `bus`.
+    /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
+    /// but for those who wait for something.
+    pub fn new(config: &Config, astdb: Store, bus: Bus, seed: u64, now: u64) -> Embedded {
+        Embedded::from_files(config, &Disk::new(&config.dir), astdb, bus, seed, now)
+    }
+
+    /// The same over files from elsewhere. What is wrong with them has been told by [`check`].
+    pub(crate) fn from_files(
+        config: &Config,
+        source: &dyn Source,
+        astdb: Store,
+        bus: Bus,
+        seed: u64,
+        now: u64,
+    ) -> Embedded {
+        let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
+        Embedded::with(settings, dialplan, astdb, seed, now, Some(bus))
+    }
+
+    fn with(
+        settings: Settings,
+        dialplan: Dialplan,
+        astdb: Store,
+        seed: u64,
+        now: u64,
+        bus: Option<Bus>,
+    ) -> Embedded {
+        let astdb = Arc::new(astdb);
+        let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
+        let all = actions::FAMILIES.iter().copied().flatten();
+        let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
+        let own = rows.iter().map(|row| row.spec.clone());
+        let dialplan = dialplan::actions::ACTIONS.iter().cloned();
+        let specs: Vec<ActionSpec> =
+            own.chain(astdb_actions::ACTIONS.iter().cloned()).chain(dialplan).collect();
+        let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
+        let commands = commands.into_iter().chain(astdb_console::commands()).collect();
+        let shared = Shared {
+            inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
+            sooner: Condvar::new(),
+            settled: Condvar::new(),
+            bus,
+            has_clock: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        };
+        Embedded { shared: Arc::new(shared), astdb, rows, specs, commands }
+    }
+
+    /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start_clock(&self, clock: fn() -> u64) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        shared.has_clock.store(true, Ordering::SeqCst);
+        thread::Builder::new()
+            .name("calls".to_owned())
+            .stack_size(CLOCK_STACK)
+            .spawn(move || shared.run_clock(clock))?;
+        Ok(())
+    }
+
+    /// The time of the engine: Unix time in microseconds.
+    #[cfg(test)]
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.lock().engine.now
+    }
+
+    /// When the engine is due next.
+    #[cfg(test)]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.shared.lock().engine.next_deadline()
+    }
+
+    /// Moves the engine's time.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, now: u64) {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(now);
+        self.shared.publish(&mut inner);
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
+    }
 }
 
 impl Switch for Embedded {
     fn actions(&self) -> &[ActionSpec] {
-        &self.actions
-    }
-
-    fn configure(&self, config: &Config) {
-        // What is wrong with it has been told by `check`.
-        let mut dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
-        let mut pbx = self.pbx();
-        dialplan.succeed(&pbx.dialplan);
-        pbx.dialplan = dialplan;
-        pbx.version = config.amibox.astversion.clone();
-        pbx.trusted = config.asterisk.live_dangerously;
+        &self.specs
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
@@ -135,103 +204,137 @@ impl Switch for Embedded {
         if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
-        // There are no channels: one that is named is not there.
-        let unbound = message.value("Channel").is_empty();
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let dialplan = &mut inner.engine.dialplan;
         match name.as_slice() {
-            b"showdialplan" => dialplan::actions::show_dialplan(&self.pbx().dialplan, message, reply),
-            b"dialplanextensionadd" => {
-                dialplan::actions::add_extension(&mut self.pbx().dialplan, message, reply);
-            }
+            b"showdialplan" => return dialplan::actions::show_dialplan(dialplan, message, reply),
+            b"dialplanextensionadd" => return dialplan::actions::add_extension(dialplan, message, reply),
             b"dialplanextensionremove" => {
-                dialplan::actions::remove_extension(&mut self.pbx().dialplan, message, reply);
+                return dialplan::actions::remove_extension(dialplan, message, reply);
             }
-            b"getvar" => self.with_scope(caller.micros, Passing::Lost(Vec::new()), |scope| {
-                dialplan::actions::getvar(caller, message, unbound.then_some(scope), reply);
-            }),
-            b"setvar" => self.with_scope(caller.micros, Passing::Global, |scope| {
-                dialplan::actions::setvar(message, unbound.then_some(scope), reply);
-            }),
-            _ => {
-                let pbx = self.pbx();
-                if !no_channels::perform(caller, &pbx.dialplan, &pbx.states, message, reply) {
-                    reply.error("Not supported by this switch");
-                }
-            }
+            _ => {}
+        }
+        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(&name))
+        else {
+            return reply.error("Not supported by this switch");
+        };
+        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        let wrote = std::mem::take(&mut inner.engine.wrote);
+        if let Answer::Waits(call) = answer {
+            let answered = self.shared.wait_for(inner, call);
+            actions::settle_originate(answered, reply);
+        } else {
+            drop(inner);
+        }
+        if wrote {
+            self.astdb.settle();
         }
     }
 
-    fn commands(&self) -> &[CommandSpec] {
-        &self.commands
+    fn configure(&self, config: &Config) {
+        let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
+        self.shared.lock().engine.configure(settings, dialplan);
     }
 
     fn stop(&self) {
         self.astdb.close();
     }
 
+    fn commands(&self) -> &[CommandSpec] {
+        &self.commands
+    }
+
     fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
         if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
         }
-        if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
-            return Some(show_channels(arguments, screen));
-        }
-        if let Some(arguments) = SHOW_CHANNEL.arguments(words) {
-            let [name] = arguments else { return Some(Outcome::Usage) };
-            screen.line([name, b" is not a known channel".as_slice()].concat());
-            return Some(Outcome::Done);
-        }
-        if SHOW_HINTS.arguments(words).is_some() {
-            show_hints(&self.pbx(), screen);
-            return Some(Outcome::Done);
-        }
-        self.with_scope(caller.micros, Passing::Global, |scope| {
-            dialplan::actions::command(scope, words, screen)
-        })
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let outcome = console::run(&mut inner.engine, words, screen).or_else(|| {
+            dialplan::actions::command(&mut Asking::client(&mut inner.engine, None), words, screen)
+        });
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        outcome
+    }
+
+    fn calls(&self) -> Calls {
+        let inner = self.shared.lock();
+        Calls { active: inner.engine.active_calls(), processed: inner.engine.processed }
     }
 }
 
-fn show_hints(pbx: &Pbx, screen: &mut Screen) {
-    let mut count = 0;
-    for hint in pbx.dialplan.hints() {
-        let name = [hint.exten, b"@", hint.context].concat();
-        let (_, status) = pbx.states.status(hint.text);
-        screen.line(format_args!(
-            "{:>30}: {:<30}  State:{status}",
-            name.escape_ascii(),
-            hint.text.escape_ascii()
-        ));
-        count += 1;
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A thread that panics ends its own connection; the engine's changes are small and each is whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    match count {
-        0 => screen.line("There are no registered dialplan hints"),
-        _ => screen.line(format_args!("{count} hints registered")),
+
+    /// Tells what has happened, in order, and wakes who waits.
+    fn publish(&self, inner: &mut Inner) {
+        for (event, micros) in inner.engine.take_events() {
+            if let Some(bus) = &self.bus {
+                bus.publish(event, micros);
+            }
+        }
+        if inner.engine.has_outcomes() {
+            self.settled.notify_all();
+        }
+        if inner.engine.next_deadline().is_some_and(|at| at < inner.sleeps_until) {
+            self.sooner.notify_all();
+        }
+    }
+
+    /// Waits until a call is settled: whether it was answered.
+    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
+        loop {
+            if let Some(answered) = inner.engine.outcome(call) {
+                return answered;
+            }
+            if self.stopped.load(Ordering::SeqCst) {
+                return false;
+            }
+            if self.has_clock.load(Ordering::SeqCst) {
+                inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let Some(at) = inner.engine.next_deadline() else { return false };
+            inner.engine.advance(at);
+            self.publish(&mut inner);
+        }
+    }
+
+    /// Does what is due, and sleeps until the next thing is.
+    fn run_clock(&self, clock: fn() -> u64) {
+        let mut inner = self.lock();
+        while !self.stopped.load(Ordering::SeqCst) {
+            let now = clock();
+            inner.engine.advance(now);
+            self.publish(&mut inner);
+            let due = inner.engine.next_deadline();
+            if due.is_some_and(|at| at <= now) {
+                // There is more to do at once than others can wait for: they have their turn now.
+                drop(inner);
+                thread::yield_now();
+                inner = self.lock();
+                continue;
+            }
+            inner.sleeps_until = due.unwrap_or(u64::MAX);
+            inner = match due {
+                None => self.sooner.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let wait = Duration::from_micros(at - now);
+                    self.sooner.wait_timeout(inner, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            inner.sleeps_until = 0;
+        }
+        self.settled.notify_all();
     }
 }
 
-fn show_channels(arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
-    let is = |word: &str| matches!(arguments, [only] if only.eq_ignore_ascii_case(word.as_bytes()));
-    if is("concise") {
-        return Outcome::Done;
-    }
-    if arguments.is_empty() || is("verbose") {
-        let [channel, location, state, data] = ["Channel", "Location", "State", "Application(Data)"];
-        screen.line(format_args!("{channel:<64} {location:<32} {state:<7} {data:<30}"));
-    } else if !is("count") {
-        return Outcome::Usage;
-    }
-    for line in ["0 active channels", "0 active calls", "0 calls processed"] {
-        screen.line(line);
-    }
-    Outcome::Done
-}
-
-const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
-    &["core", "show", "channels"],
-    "[concise|verbose|count]",
-    "List the channels that are up.",
-);
-const SHOW_CHANNEL: CommandSpec =
-    CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
-const SHOW_HINTS: CommandSpec =
-    CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
-const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];
+/// The engine's work needs no deep stack, but regular expressions and substitutions take some.
+const CLOCK_STACK: usize = 512 * 1024;

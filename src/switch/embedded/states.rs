@@ -1,264 +1,400 @@
-//! The states of custom devices and presences, the hints that look at them, and the events of their changes.
+//! The states of devices, of the extensions whose hints name them, and of presences; and the events that tell of changes.
+
+use std::collections::{BTreeMap, HashMap};
 
 use crate::ami::{Classes, Event};
-use crate::date::Date;
 
-use super::dialplan::Dialplan;
-use super::dialplan::functions::encoding::from_base64;
-use super::dialplan::substitute::Fault;
+use super::channel::{Channel, ChannelId, State, Tech};
+use super::dialplan::substitute;
+use super::engine::Engine;
+use super::scope::Asking;
 
-/// What has been set. Nothing that was never set is remembered.
+/// What is known of devices, hints and presences.
 #[derive(Debug, Default)]
-pub(super) struct States {
+pub(crate) struct States {
+    /// Custom devices and those of live channels, in the order in which they were first heard of.
+    devices: BTreeMap<u64, (Vec<u8>, DeviceState)>,
+    /// Where a device stands there, by its name in lower case.
+    index: HashMap<Vec<u8>, u64>,
+    heard: u64,
+    /// How many channels a device has.
+    channels: HashMap<Vec<u8>, u32>,
     /// In the order in which they were first set.
-    devices: Vec<(Vec<u8>, &'static str)>,
     presences: Vec<(Vec<u8>, Presence)>,
-    changes: Vec<Change>,
+    /// The hints of the dialplan, but for patterns.
+    hints: Vec<Hint>,
+    by_device: HashMap<Vec<u8>, Vec<usize>>,
+    by_presence: HashMap<Vec<u8>, Vec<usize>>,
+    /// Which state of the dialplan the hints are of.
+    seen: Option<u64>,
 }
 
-/// A presence: what it is, and what is said of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Presence {
-    pub(super) state: &'static str,
-    pub(super) subtype: Vec<u8>,
-    pub(super) message: Vec<u8>,
-}
-
-/// What has been set since the last events were taken.
+/// A hint, and what was last told of it.
 #[derive(Debug)]
-enum Change {
-    Device { name: Vec<u8>, before: &'static str },
-    Presence { name: Vec<u8>, same: bool },
+struct Hint {
+    context: Vec<u8>,
+    exten: Vec<u8>,
+    text: Vec<u8>,
+    devices: Vec<Vec<u8>>,
+    status: i32,
+    presence: Option<Presence>,
 }
 
-impl States {
-    /// The devices that were set, and their states.
-    pub(super) fn devices(&self) -> impl Iterator<Item = (&[u8], &'static str)> {
-        self.devices.iter().map(|(name, state)| (name.as_slice(), *state))
-    }
+/// The state of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DeviceState {
+    Invalid,
+    Unknown,
+    Unavailable,
+    NotInUse,
+    OnHold,
+    InUse,
+    Busy,
+    Ringing,
+    RingInUse,
+}
 
-    /// The presences that were set.
-    pub(super) fn presences(&self) -> impl Iterator<Item = (&[u8], &Presence)> {
-        self.presences.iter().map(|(name, presence)| (name.as_slice(), presence))
-    }
+/// Whether somebody wants to be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Presence {
+    pub(crate) status: &'static str,
+    pub(crate) subtype: Vec<u8>,
+    pub(crate) message: Vec<u8>,
+}
 
-    /// How a device stands: a custom one that was never set is not known, another there is none.
-    pub(super) fn device(&self, name: &[u8]) -> &'static str {
-        let set = self.devices.iter().find(|(device, _)| device == name).map(|(_, state)| *state);
-        set.unwrap_or(if name.starts_with(CUSTOM) { "UNKNOWN" } else { "INVALID" })
-    }
-
-    /// A presence; `None` where it is none of ours.
-    pub(super) fn presence(&self, name: &[u8]) -> Option<Presence> {
-        let set = self.presences.iter().find(|(presence, _)| presence == name);
-        let unset = || Presence { state: "not_set", ..Presence::default() };
-        name.starts_with(CUSTOM_PRESENCE).then(|| set.map_or_else(unset, |(_, presence)| presence.clone()))
-    }
-
-    /// Sets a custom device. (core/setvar-functions, core/devicestatechange-event.)
-    pub(super) fn set_device(&mut self, name: &[u8], state: &[u8]) -> Result<(), Fault> {
-        if !name.starts_with(CUSTOM) {
-            return Err(Fault::Arguments);
+impl DeviceState {
+    /// Its name, as it is told.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            DeviceState::Invalid => "INVALID",
+            DeviceState::Unknown => "UNKNOWN",
+            DeviceState::Unavailable => "UNAVAILABLE",
+            DeviceState::NotInUse => "NOT_INUSE",
+            DeviceState::OnHold => "ONHOLD",
+            DeviceState::InUse => "INUSE",
+            DeviceState::Busy => "BUSY",
+            DeviceState::Ringing => "RINGING",
+            DeviceState::RingInUse => "RINGINUSE",
         }
-        let known = DEVICE_STATES.iter().find(|known| state.eq_ignore_ascii_case(known.as_bytes()));
-        let state = *known.ok_or(Fault::Value)?;
-        let before = self.device(name);
-        set(&mut self.devices, name, state)?;
-        if before != state {
-            self.changes.push(Change::Device { name: name.to_vec(), before });
-        }
-        Ok(())
     }
 
-    /// Sets a custom presence: `state,subtype,message`. (core/presencestate.)
-    pub(super) fn set_presence(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        if !name.starts_with(CUSTOM_PRESENCE) {
-            return Err(Fault::Arguments);
+    /// The state of that name, in any case.
+    pub(crate) fn by_name(name: &[u8]) -> Option<DeviceState> {
+        use DeviceState::*;
+        let all = [Invalid, Unknown, Unavailable, NotInUse, OnHold, InUse, Busy, Ringing, RingInUse];
+        all.into_iter().find(|state| state.name().as_bytes().eq_ignore_ascii_case(name.trim_ascii()))
+    }
+
+    /// Its number, as queues tell it.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            DeviceState::Unknown => 0,
+            DeviceState::NotInUse => 1,
+            DeviceState::InUse => 2,
+            DeviceState::Busy => 3,
+            DeviceState::Invalid => 4,
+            DeviceState::Unavailable => 5,
+            DeviceState::Ringing => 6,
+            DeviceState::RingInUse => 7,
+            DeviceState::OnHold => 8,
         }
-        let mut parts = value.splitn(4, |&b| b == b',');
-        let mut part = || parts.next().unwrap_or_default();
-        let (state, subtype, message, options) = (part(), part(), part(), part());
-        let known = PRESENCES.iter().find(|known| state.eq_ignore_ascii_case(known.as_bytes()));
-        let state = *known.ok_or(Fault::Value)?;
-        // `e`: both texts are in Base64, which holds any characters. (states/presence-state-change.)
-        let text = |text: &[u8]| match options.contains(&b'e') {
-            true => from_base64(text).ok_or(Fault::Value),
-            false => Ok(text.to_vec()),
+    }
+
+    /// The status of an extension whose devices are in these states together. (states/extension-status-*.)
+    fn extension(states: &[DeviceState]) -> i32 {
+        let highest = states.iter().copied().max().unwrap_or(DeviceState::Unknown);
+        let in_use = |state: &DeviceState| {
+            matches!(state, DeviceState::InUse | DeviceState::Busy | DeviceState::OnHold)
         };
-        let (subtype, message) = (text(subtype)?, text(message)?);
-        let presence = Presence { state, subtype, message };
-        let same = self.presence(name).is_some_and(|before| before == presence);
-        set(&mut self.presences, name, presence)?;
-        self.changes.push(Change::Presence { name: name.to_vec(), same });
-        Ok(())
-    }
-
-    /// The events of what was set since the last time: of the device or the presence, and of the hints that name it.
-    pub(super) fn take_events(&mut self, dialplan: &Dialplan) -> Vec<Event> {
-        let mut events = Vec::new();
-        for change in std::mem::take(&mut self.changes) {
-            match change {
-                Change::Device { name, before } => self.device_events(&name, before, dialplan, &mut events),
-                Change::Presence { name, same } => self.presence_events(&name, same, dialplan, &mut events),
-            }
+        match highest {
+            DeviceState::Ringing if states.iter().any(in_use) => 9,
+            DeviceState::RingInUse => 9,
+            DeviceState::Ringing => 8,
+            DeviceState::Busy => 2,
+            DeviceState::InUse => 1,
+            DeviceState::OnHold => 16,
+            DeviceState::NotInUse | DeviceState::Unknown => 0,
+            DeviceState::Unavailable | DeviceState::Invalid => 4,
         }
-        events
+    }
+}
+
+impl Default for Presence {
+    fn default() -> Presence {
+        Presence { status: "not_set", subtype: Vec::new(), message: Vec::new() }
+    }
+}
+
+/// What a presence may be.
+pub(crate) const PRESENCES: &[&str] = &["not_set", "unavailable", "available", "away", "xa", "chat", "dnd"];
+
+/// What an extension's status is called.
+pub(crate) fn status_text(status: i32) -> &'static str {
+    match status {
+        0 => "Idle",
+        1 => "InUse",
+        2 => "Busy",
+        4 => "Unavailable",
+        8 => "Ringing",
+        9 => "InUse&Ringing",
+        16 => "Hold",
+        17 => "InUse&Hold",
+        _ => "Unknown",
+    }
+}
+
+/// A hint's devices and its presence.
+fn parts(text: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let (devices, presence) = match text.iter().position(|&byte| byte == b',') {
+        Some(comma) => (&text[..comma], text[comma + 1..].trim_ascii()),
+        None => (text, b"".as_slice()),
+    };
+    let devices =
+        devices.split(|&byte| byte == b'&').map(<[u8]>::trim_ascii).filter(|device| !device.is_empty());
+    (devices.map(<[u8]>::to_vec).collect(), presence.to_vec())
+}
+
+impl Engine {
+    /// Reads the hints of the dialplan, if they have changed.
+    pub(crate) fn watch_hints(&mut self) {
+        let changes = self.dialplan.hint_changes();
+        if self.states.seen == Some(changes) {
+            return;
+        }
+        let all: Vec<_> = self
+            .dialplan
+            .hints()
+            .filter(|hint| !hint.exten.starts_with(b"_"))
+            .map(|hint| (hint.context.to_vec(), hint.exten.to_vec(), hint.text.to_vec()))
+            .collect();
+        let (mut hints, mut by_device, mut by_presence) = (Vec::new(), HashMap::new(), HashMap::new());
+        for (context, exten, text) in all {
+            let text = self.hint_text(&context, &exten, &text);
+            let (devices, provider) = parts(&text);
+            let status = self.status_of(&devices);
+            let at = hints.len();
+            for device in &devices {
+                by_device.entry(device.to_ascii_lowercase()).or_insert_with(Vec::new).push(at);
+            }
+            if !provider.is_empty() {
+                by_presence.entry(provider.to_ascii_lowercase()).or_insert_with(Vec::new).push(at);
+            }
+            hints.push(Hint { context, exten, text, devices, status, presence: None });
+        }
+        self.states.hints = hints;
+        (self.states.by_device, self.states.by_presence) = (by_device, by_presence);
+        self.states.seen = Some(changes);
     }
 
-    fn device_events(&self, name: &[u8], before: &'static str, dialplan: &Dialplan, events: &mut Vec<Event>) {
-        let event = Event::new("DeviceStateChange", Classes::CALL);
-        events.push(event.with("Device", name).with("State", self.device(name)));
-        for hint in dialplan.hints().filter(|hint| devices(hint.text).any(|device| device == name)) {
-            let status = |of_changed: &'static str| {
-                combine(
-                    devices(hint.text)
-                        .map(|device| if device == name { of_changed } else { self.device(device) }),
-                )
+    /// A hint's text with its variables put in.
+    fn hint_text(&mut self, context: &[u8], exten: &[u8], text: &[u8]) -> Vec<u8> {
+        if !text.contains(&b'$') {
+            return text.to_vec();
+        }
+        let with = |text: Vec<u8>, name: &[u8], value: &[u8]| -> Vec<u8> {
+            let mut out = Vec::new();
+            let mut rest = text.as_slice();
+            while let Some(at) = rest.windows(name.len()).position(|window| window == name) {
+                out.extend_from_slice(&rest[..at]);
+                out.extend_from_slice(value);
+                rest = &rest[at + name.len()..];
+            }
+            out.extend_from_slice(rest);
+            out
+        };
+        let text = with(with(text.to_vec(), b"${EXTEN}", exten), b"${CONTEXT}", context);
+        substitute(&text, &mut Asking::client(self, None)).into_owned()
+    }
+
+    fn status_of(&self, devices: &[Vec<u8>]) -> i32 {
+        let states: Vec<DeviceState> = devices.iter().map(|device| self.device_state(device)).collect();
+        DeviceState::extension(&states)
+    }
+
+    /// The status of an extension and its hint; -1 where there is none.
+    pub(crate) fn extension_status(&mut self, context: &[u8], exten: &[u8]) -> (i32, Vec<u8>) {
+        let date = self.date();
+        let Some(text) = self.dialplan.hint(context, exten, &date).map(|hint| hint.text.to_vec()) else {
+            return (-1, Vec::new());
+        };
+        let text = self.hint_text(context, exten, &text);
+        let (devices, _) = parts(&text);
+        (self.status_of(&devices), text)
+    }
+
+    /// Every hint but patterns: context, extension, text, status.
+    #[allow(clippy::type_complexity)] // Four columns of a list, taken apart where they are told.
+    pub(crate) fn extension_statuses(&mut self) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>, i32)> {
+        self.watch_hints();
+        let of = |hint: &Hint| {
+            (hint.context.clone(), hint.exten.clone(), hint.text.clone(), self.status_of(&hint.devices))
+        };
+        self.states.hints.iter().map(of).collect()
+    }
+
+    /// The state of a device.
+    pub(crate) fn device_state(&self, device: &[u8]) -> DeviceState {
+        let key = device.to_ascii_lowercase();
+        if let Some((_, state)) = self.states.index.get(&key).and_then(|at| self.states.devices.get(at)) {
+            return *state;
+        }
+        if let Some(local) = key.strip_prefix(b"local/") {
+            let address = local.split(|&byte| byte == b'/').next().unwrap_or_default();
+            let own = [b"local/".as_slice(), address].concat();
+            if self.states.channels.contains_key(&own) {
+                return DeviceState::InUse;
+            }
+            let (exten, context) = match address.iter().position(|&byte| byte == b'@') {
+                Some(at) => (&address[..at], &address[at + 1..]),
+                None => (address, b"default".as_slice()),
             };
-            let now = status(self.device(name));
-            if now != status(before) {
-                let mut event = Event::new("ExtensionStatus", Classes::CALL);
-                event.header("Exten", hint.exten).header("Context", hint.context).header("Hint", hint.text);
-                event.header("Status", now.0).header("StatusText", now.1);
-                events.push(event);
+            let date = crate::date::Date::from_micros(self.now);
+            let exists = self.dialplan.exists(context, exten, 1, b"", &date);
+            return if exists { DeviceState::NotInUse } else { DeviceState::Invalid };
+        }
+        self.endpoint_state(&key).unwrap_or(DeviceState::Unknown)
+    }
+
+    /// Sets the state of a custom device; whether there was room.
+    pub(crate) fn set_custom_state(&mut self, device: &[u8], state: DeviceState) -> bool {
+        if self.states.devices.len() >= MAX_DEVICES
+            && !self.states.index.contains_key(&device.to_ascii_lowercase())
+        {
+            return false;
+        }
+        self.device_is(device, state);
+        true
+    }
+
+    /// A device is in a state: if it was in another, that is told, and so is what follows for hints and queues.
+    pub(crate) fn device_is(&mut self, device: &[u8], state: DeviceState) {
+        self.watch_hints();
+        let key = device.to_ascii_lowercase();
+        let states = &mut self.states;
+        let at = *states.index.entry(key.clone()).or_insert_with(|| {
+            states.heard += 1;
+            states.heard
+        });
+        let old = states.devices.insert(at, (device.to_vec(), state));
+        if old.is_some_and(|(_, old)| old == state) {
+            return;
+        }
+        self.emit(
+            Event::new("DeviceStateChange", Classes::CALL).with("Device", device).with("State", state.name()),
+        );
+        self.hints_changed(&key);
+        self.queue_device_changed(&key, state);
+    }
+
+    fn hints_changed(&mut self, device: &[u8]) {
+        for at in self.states.by_device.get(device).cloned().unwrap_or_default() {
+            let Some(hint) = self.states.hints.get(at) else { continue };
+            let status = self.status_of(&hint.devices);
+            let Some(hint) = self.states.hints.get_mut(at) else { continue };
+            if std::mem::replace(&mut hint.status, status) != status {
+                let event = Event::new("ExtensionStatus", Classes::CALL)
+                    .with("Exten", &hint.exten)
+                    .with("Context", &hint.context)
+                    .with("Hint", &hint.text)
+                    .with("Status", status)
+                    .with("StatusText", status_text(status));
+                self.emit(event);
             }
         }
     }
 
-    fn presence_events(&self, name: &[u8], same: bool, dialplan: &Dialplan, events: &mut Vec<Event>) {
-        let Some(presence) = self.presence(name) else { return };
-        let mut event = Event::new("PresenceStateChange", Classes::CALL);
-        presence_headers(name, &presence, |header, value| {
-            event.header(header, value);
-        });
-        events.push(event);
-        // A hint is told of changes only. (core/presencestatus-event.)
-        for hint in dialplan.hints().filter(|hint| !same && presence_of(hint.text) == Some(name)) {
-            let mut event = Event::new("PresenceStatus", Classes::CALL);
-            event.header("Exten", hint.exten).header("Context", hint.context).header("Hint", hint.text);
-            event.header("Status", presence.state).header("Subtype", &presence.subtype);
-            event.header("Message", &presence.message);
-            events.push(event);
+    /// Devices in the order in which they were first heard of.
+    pub(crate) fn device_states(&self) -> Vec<(Vec<u8>, DeviceState)> {
+        self.states.devices.values().cloned().collect()
+    }
+
+    /// A channel has begun or changed its state: so has its device.
+    pub(crate) fn device_changed(&mut self, id: ChannelId) {
+        let Some(channel) = self.channel(id) else { return };
+        let device = channel.device().to_vec();
+        match channel.tech {
+            Tech::Announcer => {}
+            Tech::Local(_) => {
+                // Both halves have the same device; it is in use from the first to the last.
+                if matches!(channel.state, State::Down | State::Ring) {
+                    *self.states.channels.entry(device.to_ascii_lowercase()).or_insert(0) += 1;
+                }
+                self.device_is(&device, DeviceState::InUse);
+            }
+            Tech::Device(_) => self.endpoint_changed(&device),
         }
     }
 
-    /// The number and the name of an extension's state, by its hint.
-    pub(super) fn status(&self, hint: &[u8]) -> (i32, &'static str) {
-        match devices(hint).next() {
-            None => (-1, "Unknown"),
-            Some(_) => combine(devices(hint).map(|device| self.device(device))),
+    /// A channel is gone: its device may be free.
+    pub(crate) fn device_gone(&mut self, channel: &Channel) {
+        let device = channel.device().to_vec();
+        match channel.tech {
+            Tech::Announcer => {}
+            Tech::Local(_) => {
+                let key = device.to_ascii_lowercase();
+                let Some(count) = self.states.channels.get_mut(&key) else { return };
+                *count -= 1;
+                if *count > 0 {
+                    return;
+                }
+                self.states.channels.remove(&key);
+                self.device_is(&device, DeviceState::NotInUse);
+                // Names are the clients' to make: what is free again is not remembered.
+                if let Some(at) = self.states.index.remove(&key) {
+                    self.states.devices.remove(&at);
+                }
+            }
+            Tech::Device(_) => self.endpoint_changed(&device),
         }
     }
-}
 
-/// Sets what is there, and adds what is not.
-fn set<T>(all: &mut Vec<(Vec<u8>, T)>, name: &[u8], value: T) -> Result<(), Fault> {
-    let room = all.len() < MAX_STATES;
-    match all.iter_mut().find(|(known, _)| known == name) {
-        Some((_, old)) => *old = value,
-        None if room => all.push((name.to_vec(), value)),
-        None => return Err(Fault::Full),
+    /// A presence; `None` where there is no such provider.
+    pub(crate) fn presence(&self, provider: &[u8]) -> Option<Presence> {
+        if !provider.get(..15)?.eq_ignore_ascii_case(b"CustomPresence:") {
+            return None;
+        }
+        let own = self.states.presences.iter().find(|(own, _)| own.eq_ignore_ascii_case(provider));
+        Some(own.map(|(_, presence)| presence.clone()).unwrap_or_default())
     }
-    Ok(())
-}
 
-/// A hint as it stands for one extension: a pattern's `${EXTEN}` is what was asked for. (core/extensionstate-pattern.)
-pub(super) fn hint_text(dialplan: &Dialplan, context: &[u8], exten: &[u8], now: &Date) -> Vec<u8> {
-    let Some(hint) = dialplan.hint(context, exten, now) else { return Vec::new() };
-    let mut text = Vec::new();
-    let mut rest = hint.text;
-    while let Some(at) = rest.windows(EXTEN.len()).position(|window| window == EXTEN) {
-        text.extend_from_slice(&rest[..at]);
-        text.extend_from_slice(exten);
-        rest = &rest[at + EXTEN.len()..];
+    /// Presences in the order in which they were first set.
+    pub(crate) fn presences(&self) -> &[(Vec<u8>, Presence)] {
+        &self.states.presences
     }
-    text.extend_from_slice(rest);
-    text
-}
 
-/// The headers that tell a presence.
-pub(super) fn presence_headers(name: &[u8], presence: &Presence, mut header: impl FnMut(&str, &[u8])) {
-    header("Presentity", name);
-    header("Status", presence.state.as_bytes());
-    header("Subtype", &presence.subtype);
-    header("Message", &presence.message);
-}
-
-/// The devices of a hint: those before its comma, parted by `&`.
-fn devices(hint: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let devices = hint.split(|&b| b == b',').next().unwrap_or_default();
-    devices.split(|&b| b == b'&').filter(|device| !device.is_empty())
-}
-
-fn presence_of(hint: &[u8]) -> Option<&[u8]> {
-    hint.split(|&b| b == b',').nth(1)
-}
-
-/// What several devices make together. (core/extensionstate-combined, states/extension-status-two-devices.)
-fn combine(states: impl Iterator<Item = &'static str>) -> (i32, &'static str) {
-    let states: Vec<&str> = states.collect();
-    let any = |names: &[&str]| states.iter().any(|state| names.contains(state));
-    let all = |names: &[&str]| states.iter().all(|state| names.contains(state));
-    match () {
-        () if any(&["RINGINUSE"]) => (9, "InUse&Ringing"),
-        () if any(&["RINGING"]) && any(&["INUSE", "BUSY", "ONHOLD"]) => (9, "InUse&Ringing"),
-        () if any(&["RINGING"]) => (8, "Ringing"),
-        () if any(&["INUSE"]) => (1, "InUse"),
-        () if any(&["BUSY"]) && all(&["BUSY", "ONHOLD"]) => (2, "Busy"),
-        () if any(&["BUSY"]) => (1, "InUse"),
-        () if any(&["ONHOLD"]) => (16, "Hold"),
-        () if all(&["UNAVAILABLE", "INVALID"]) => (4, "Unavailable"),
-        () => (0, "Idle"),
+    /// Sets a presence, and tells it; whether there was room.
+    pub(crate) fn set_presence(&mut self, provider: &[u8], presence: Presence) -> bool {
+        self.watch_hints();
+        let presences = &mut self.states.presences;
+        match presences.iter().position(|(own, _)| own.eq_ignore_ascii_case(provider)) {
+            Some(at) => presences[at].1 = presence.clone(),
+            None if presences.len() >= MAX_DEVICES => return false,
+            None => presences.push((provider.to_vec(), presence.clone())),
+        }
+        let Presence { status, subtype, message } = &presence;
+        let event = Event::new("PresenceStateChange", Classes::CALL)
+            .with("Presentity", provider)
+            .with("Status", *status)
+            .with("Subtype", subtype)
+            .with("Message", message);
+        self.emit(event);
+        for at in self.states.by_presence.get(&provider.to_ascii_lowercase()).cloned().unwrap_or_default() {
+            let Some(hint) = self.states.hints.get_mut(at) else { continue };
+            if hint.presence.replace(presence.clone()).as_ref() == Some(&presence) {
+                continue;
+            }
+            let event = Event::new("PresenceStatus", Classes::CALL)
+                .with("Exten", &hint.exten)
+                .with("Context", &hint.context)
+                .with("Hint", &hint.text)
+                .with("Status", *status)
+                .with("Subtype", subtype)
+                .with("Message", message);
+            self.emit(event);
+        }
+        true
     }
 }
 
-const CUSTOM: &[u8] = b"Custom:";
-const CUSTOM_PRESENCE: &[u8] = b"CustomPresence:";
-const EXTEN: &[u8] = b"${EXTEN}";
-
-/// What a device can be set to; UNKNOWN is what it is before.
-const DEVICE_STATES: &[&str] =
-    &["NOT_INUSE", "INUSE", "BUSY", "INVALID", "UNAVAILABLE", "RINGING", "RINGINUSE", "ONHOLD"];
-
-const PRESENCES: &[&str] = &["not_set", "unavailable", "available", "away", "xa", "chat", "dnd"];
-
-/// How many devices, and how many presences, may be set: clients name them.
-const MAX_STATES: usize = 10_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn devices_together_make_one_state() {
-        let check = |states: &[&'static str], expect: i32| {
-            assert_eq!(combine(states.iter().copied()).0, expect, "{states:?}");
-        };
-        check(&["UNKNOWN"], 0);
-        check(&["INUSE"], 1);
-        check(&["BUSY"], 2);
-        check(&["INVALID"], 4);
-        check(&["RINGING"], 8);
-        check(&["INUSE", "RINGING"], 9);
-        check(&["ONHOLD"], 16);
-        check(&["NOT_INUSE", "UNAVAILABLE"], 0);
-        check(&["BUSY", "NOT_INUSE"], 1);
-        check(&["BUSY", "ONHOLD"], 2);
-        check(&["NOT_INUSE", "ONHOLD"], 16);
-        check(&["BUSY", "RINGING"], 9);
-    }
-
-    #[test]
-    fn only_custom_ones_can_be_set_and_only_to_what_there_is() {
-        let mut states = States::default();
-        assert!(states.set_device(b"PJSIP/a", b"BUSY").is_err());
-        assert!(states.set_device(b"Custom:a", b"UNKNOWN").is_err());
-        assert!(states.set_device(b"Custom:a", b"busy").is_ok());
-        assert_eq!((states.device(b"Custom:a"), states.device(b"Custom:b")), ("BUSY", "UNKNOWN"));
-        assert!(states.set_presence(b"Custom:a", b"away").is_err());
-        assert!(states.set_presence(b"CustomPresence:a", b"sleeping").is_err());
-        states.set_presence(b"CustomPresence:a", b"dnd,meeting,Back at noon").unwrap();
-        let presence = states.presence(b"CustomPresence:a").unwrap();
-        assert_eq!((presence.state, &presence.message[..]), ("dnd", &b"Back at noon"[..]));
-    }
-}
+/// How many custom devices or presences there may be: clients make them, and memory has an end.
+const MAX_DEVICES: usize = 20_000;

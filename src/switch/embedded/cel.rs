@@ -1,0 +1,157 @@
+//! Channel event logging: the CEL events, when cel.conf asks for them.
+
+use crate::ami::{Classes, Event};
+use crate::date::Date;
+
+use super::bridge::BridgeId;
+use super::channel::{Channel, ChannelId};
+use super::engine::Engine;
+
+/// What cel.conf says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cel {
+    /// Which events are told; `ALL` is all of them.
+    pub(crate) events: Vec<Vec<u8>>,
+    /// The applications of which APP_START and APP_END are told.
+    pub(crate) apps: Vec<Vec<u8>>,
+    /// How times are written; none for seconds with a fraction.
+    pub(crate) dateformat: Option<Vec<u8>>,
+}
+
+/// What an event tells beside the channel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) peer: Vec<u8>,
+    pub(crate) extra: Vec<u8>,
+    /// The name that is shown instead of the event's own.
+    pub(crate) name: Option<Vec<u8>>,
+}
+
+impl Cel {
+    /// Whether an event is told.
+    fn tells(&self, event: &str) -> bool {
+        let is =
+            |own: &Vec<u8>| own.eq_ignore_ascii_case(b"ALL") || own.eq_ignore_ascii_case(event.as_bytes());
+        self.events.iter().any(is)
+    }
+
+    /// Whether the beginning and the end of an application are told.
+    pub(crate) fn tells_application(&self, name: &str) -> bool {
+        let is =
+            |own: &Vec<u8>| own.eq_ignore_ascii_case(b"all") || own.eq_ignore_ascii_case(name.as_bytes());
+        self.apps.iter().any(is)
+    }
+}
+
+impl Engine {
+    /// Tells an event of a channel, if cel.conf asks for it.
+    pub(crate) fn cel(&mut self, id: ChannelId, name: &str, told: Told) {
+        let Some(cel) = self.settings.cel.as_ref().filter(|cel| cel.tells(name)) else { return };
+        let Some(channel) = self.channels.get(&id) else { return };
+        let event = event(channel, name, &told, cel.dateformat.as_deref(), self.now);
+        self.emit(event);
+    }
+
+    /// An event of the dialplan's own.
+    pub(crate) fn cel_user(&mut self, id: ChannelId, name: &[u8], extra: &[u8]) {
+        let extra = [b"{\"extra\":\"".as_slice(), &json(extra), b"\"}"].concat();
+        self.cel(id, "USER_DEFINED", Told { extra, name: Some(name.to_vec()), ..Told::default() });
+    }
+
+    /// A channel enters or leaves a bridge.
+    pub(crate) fn cel_bridge(&mut self, id: ChannelId, bridge: BridgeId, name: &str) {
+        if self.settings.cel.is_none() {
+            return;
+        }
+        let Some(bridge) = self.bridges.get(&bridge) else { return };
+        let peers: Vec<&[u8]> = bridge
+            .channels
+            .iter()
+            .filter(|member| **member != id)
+            .filter_map(|member| self.channels.get(member))
+            .map(|channel| channel.name.as_slice())
+            .collect();
+        let peer = peers.join(&b","[..]);
+        let extra = format!("{{\"bridge_id\":\"{}\",\"bridge_technology\":\"simple_bridge\"}}", bridge.uuid);
+        self.cel(id, name, Told { peer, extra: extra.into_bytes(), name: None });
+    }
+
+    /// A channel ends.
+    pub(crate) fn cel_ended(&mut self, id: ChannelId) {
+        if self.settings.cel.is_none() {
+            return;
+        }
+        let Some(channel) = self.channels.get(&id) else { return };
+        let dialstatus = channel.variables.get(b"DIALSTATUS").unwrap_or_default();
+        let extra = [
+            format!("{{\"hangupcause\":{},\"hangupsource\":\"", channel.hangup_cause).as_bytes(),
+            &json(&channel.hangup_source),
+            b"\",\"dialstatus\":\"",
+            &json(dialstatus),
+            b"\"}",
+        ]
+        .concat();
+        self.cel(id, "HANGUP", Told { extra, ..Told::default() });
+        self.cel(id, "CHAN_END", Told::default());
+    }
+
+    /// A channel is gone: perhaps it was the last with its linked id.
+    pub(crate) fn linked_over(&mut self, channel: &Channel) {
+        let Some(cel) = self.settings.cel.as_ref().filter(|cel| cel.tells("LINKEDID_END")) else { return };
+        if self.channels.values().any(|other| other.linkedid == channel.linkedid) {
+            return;
+        }
+        let event = event(channel, "LINKEDID_END", &Told::default(), cel.dateformat.as_deref(), self.now);
+        self.emit(event);
+    }
+}
+
+fn event(channel: &Channel, name: &str, told: &Told, dateformat: Option<&[u8]>, now: u64) -> Event {
+    let time = match dateformat {
+        Some(format) => super::dialplan::functions::strftime(format, now),
+        None => {
+            let date = Date::from_micros(now);
+            format!("{} {}", date.day(), date.time()).into_bytes()
+        }
+    };
+    let flags = ["DEFAULT", "OMIT", "BILLING", "DOCUMENTATION"][usize::from(channel.ama_flags.min(3))];
+    let mut event = Event::new("CEL", Classes::CALL);
+    match &told.name {
+        Some(own) => event.header("EventName", own),
+        None => event.header("EventName", name),
+    };
+    event
+        .header("AccountCode", &channel.account)
+        .header("CallerIDnum", channel.caller.number())
+        .header("CallerIDname", channel.caller.name())
+        .header("CallerIDani", &channel.ani)
+        .header("CallerIDrdnis", channel.redirecting.from.number())
+        .header("CallerIDdnid", &channel.dnid)
+        .header("Exten", &channel.place.exten)
+        .header("Context", &channel.place.context)
+        .header("Channel", &channel.name)
+        .header("Application", &channel.application)
+        .header("AppData", &channel.data)
+        .header("EventTime", time)
+        .header("AMAFlags", flags)
+        .header("UniqueID", &channel.uniqueid)
+        .header("LinkedID", &channel.linkedid)
+        .header("Userfield", &channel.user_field)
+        .header("Peer", &told.peer)
+        .header("PeerAccount", &channel.peer_account)
+        .header("Extra", &told.extra);
+    event
+}
+
+/// As it may stand in a JSON text.
+fn json(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out
+}

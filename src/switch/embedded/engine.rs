@@ -1,0 +1,367 @@
+//! The engine: a state machine without threads, clock or sockets. What it is told, and when, decides every byte of what it tells.
+//!
+//! A command changes channels; what follows from it waits in a queue of work, in order, and is done before the call returns. What
+//! takes time stands in a heap of alarms until [`Engine::advance`] says that it is over. Events come out in order, by
+//! [`Engine::take_events`].
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::ami::{Classes, Event};
+use crate::date::Date;
+
+use super::astdb::Store;
+use super::bridge::{Bridge, BridgeId};
+use super::channel::{Channel, ChannelId, Lines, State, Tech};
+use super::dialplan::Dialplan;
+use super::frames::Frame;
+use super::ids::Ids;
+use super::originate::{CallId, Calls};
+use super::settings::Settings;
+
+/// Every call, and all that calls are made with.
+pub(crate) struct Engine {
+    /// Unix time in microseconds; it never goes back.
+    pub(crate) now: u64,
+    pub(crate) settings: Settings,
+    pub(crate) dialplan: Dialplan,
+    pub(crate) channels: BTreeMap<ChannelId, Channel>,
+    /// By name, in lower case, and by unique id.
+    names: HashMap<Vec<u8>, ChannelId>,
+    uniqueids: HashMap<Vec<u8>, ChannelId>,
+    pub(crate) bridges: BTreeMap<BridgeId, Bridge>,
+    pub(crate) originates: Calls,
+    pub(crate) ids: Ids,
+    /// What the functions of the database reach.
+    pub(crate) astdb: Arc<Store>,
+    /// Something was written to it of late.
+    pub(crate) wrote: bool,
+    /// How many channels there have been, and other counters that go up.
+    pub(crate) begun: u64,
+    pub(crate) processed: u64,
+    pub(crate) agi_commands: u32,
+    pub(crate) optimizations: u32,
+    pub(crate) states: super::states::States,
+    pub(crate) parking: super::parking::Parking,
+    pub(crate) queues: super::queue::Queues,
+    pub(crate) conferences: super::conference::Conferences,
+    pub(crate) agents: super::agents::Agents,
+    pub(crate) shared: HashMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    work: VecDeque<Work>,
+    alarms: BinaryHeap<Reverse<Alarm>>,
+    set: u64,
+    events: Vec<(Event, u64)>,
+    /// The calendar of `now`, made when it is asked for.
+    date: Option<(u64, Date)>,
+}
+
+/// Something that follows from what has happened.
+#[derive(Debug)]
+enum Work {
+    /// A channel goes on in its dialplan.
+    Step(ChannelId),
+    /// A channel hears something.
+    Frame(ChannelId, Frame),
+}
+
+/// A time that something waits for.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Alarm {
+    at: u64,
+    /// Counted up: what was set first comes first.
+    set: u64,
+    timer: Timer,
+}
+
+/// What an alarm is for. Each says enough to be recognised when it is over and no longer counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// What a channel does takes no longer than that.
+    Activity(ChannelId, u64),
+    /// A channel's absolute timeout.
+    Absolute(ChannelId),
+    /// A channel goes on after it has run for too long at once.
+    Step(ChannelId),
+    /// An originated call is not answered in time.
+    Originate(CallId),
+    /// A digit ends on a channel: the digit, and how long it took, in milliseconds.
+    DigitEnd(ChannelId, u8, u32),
+    /// A bridge made by Dial with a limit ends: the caller.
+    Limit(ChannelId, u64),
+    /// What a device of devices.conf does next.
+    Device(ChannelId, u8),
+}
+
+impl Engine {
+    /// An engine without a call, at that Unix time in microseconds.
+    pub(crate) fn new(
+        settings: Settings,
+        dialplan: Dialplan,
+        astdb: Arc<Store>,
+        seed: u64,
+        now: u64,
+    ) -> Engine {
+        let mut engine = Engine {
+            now,
+            dialplan,
+            channels: BTreeMap::new(),
+            names: HashMap::new(),
+            uniqueids: HashMap::new(),
+            bridges: BTreeMap::new(),
+            originates: Calls::default(),
+            ids: Ids::new(seed),
+            astdb,
+            wrote: false,
+            begun: 0,
+            processed: 0,
+            agi_commands: 0,
+            optimizations: 0,
+            states: super::states::States::default(),
+            parking: super::parking::Parking::default(),
+            queues: super::queue::Queues::new(&settings.queues, now),
+            conferences: super::conference::Conferences::default(),
+            agents: super::agents::Agents::default(),
+            shared: HashMap::new(),
+            work: VecDeque::new(),
+            alarms: BinaryHeap::new(),
+            set: 0,
+            events: Vec::new(),
+            date: None,
+            settings,
+        };
+        engine.watch_hints();
+        engine
+    }
+
+    /// Takes over another configuration: calls that are up go on, global variables stay.
+    pub(crate) fn configure(&mut self, settings: Settings, mut dialplan: Dialplan) {
+        dialplan.succeed(&self.dialplan);
+        self.dialplan = dialplan;
+        self.settings = settings;
+        self.watch_hints();
+    }
+
+    /// When [`Engine::advance`] is due: Unix time in microseconds.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if !self.work.is_empty() {
+            return Some(self.now);
+        }
+        self.alarms.peek().map(|Reverse(alarm)| alarm.at)
+    }
+
+    /// It is that time: does all that is due, each at its own time.
+    pub(crate) fn advance(&mut self, now: u64) {
+        self.settle();
+        while let Some(Reverse(alarm)) = self.alarms.peek()
+            && alarm.at <= now
+        {
+            let Some(Reverse(alarm)) = self.alarms.pop() else { break };
+            self.now = self.now.max(alarm.at);
+            self.ring(alarm.timer);
+            self.settle();
+            if !self.work.is_empty() {
+                return;
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// The events since the last time, each with when it happened.
+    pub(crate) fn take_events(&mut self) -> Vec<(Event, u64)> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Does all that follows from what was just done, but no more at once than others can wait for.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..MAX_WORK {
+            match self.work.pop_front() {
+                None => return,
+                Some(Work::Step(id)) => self.step(id),
+                Some(Work::Frame(id, frame)) => self.hear(id, frame),
+            }
+        }
+    }
+
+    fn ring(&mut self, timer: Timer) {
+        match timer {
+            Timer::Activity(id, alarm) => {
+                if self.channels.get(&id).is_some_and(|channel| channel.alarm == alarm) {
+                    self.feed(id, super::apps::Input::Alarm);
+                }
+            }
+            Timer::Absolute(id) => {
+                let now = self.now;
+                if self.channels.get(&id).is_some_and(|channel| channel.absolute.is_some_and(|at| at <= now))
+                {
+                    self.time_out(id);
+                }
+            }
+            Timer::Step(id) => self.later(id),
+            Timer::Originate(call) => self.originate_timeout(call),
+            Timer::DigitEnd(id, digit, milliseconds) => self.hear(id, Frame::DigitEnd(digit, milliseconds)),
+            Timer::Limit(id, alarm) => self.dial_limit(id, alarm),
+            Timer::Device(id, step) => self.device_step(id, step),
+        }
+    }
+
+    /// A channel goes on in its dialplan, once those before it have had their turn.
+    pub(crate) fn later(&mut self, id: ChannelId) {
+        self.work.push_back(Work::Step(id));
+    }
+
+    /// A channel hears something, once those before it have had their turn.
+    pub(crate) fn send(&mut self, id: ChannelId, frame: Frame) {
+        self.work.push_back(Work::Frame(id, frame));
+    }
+
+    /// Sets an alarm, at that Unix time in microseconds.
+    pub(crate) fn alarm(&mut self, at: u64, timer: Timer) {
+        self.set += 1;
+        self.alarms.push(Reverse(Alarm { at, set: self.set, timer }));
+    }
+
+    /// Gives what a channel does an end in time; the alarm that it had is off. `None`: without an end.
+    pub(crate) fn activity_alarm(&mut self, id: ChannelId, at: Option<u64>) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        channel.alarm += 1;
+        let alarm = channel.alarm;
+        if let Some(at) = at {
+            self.alarm(at, Timer::Activity(id, alarm));
+        }
+    }
+
+    /// The calendar now.
+    pub(crate) fn date(&mut self) -> Date {
+        match self.date {
+            Some((now, date)) if now == self.now => date,
+            _ => {
+                let date = Date::from_micros(self.now);
+                self.date = Some((self.now, date));
+                date
+            }
+        }
+    }
+
+    // Channels.
+
+    pub(crate) fn channel(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(&id)
+    }
+
+    pub(crate) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut(&id)
+    }
+
+    /// The channel of that name, in any case, or of that unique id.
+    pub(crate) fn find_channel(&self, name: &[u8]) -> Option<ChannelId> {
+        self.names.get(&name.to_ascii_lowercase()).or_else(|| self.uniqueids.get(name)).copied()
+    }
+
+    /// Whether a unique id is in use.
+    pub(crate) fn is_taken(&self, uniqueid: &[u8]) -> bool {
+        self.uniqueids.contains_key(uniqueid)
+    }
+
+    /// The id that the next channel will have.
+    pub(crate) fn next_channel_id(&mut self) -> ChannelId {
+        self.begun += 1;
+        ChannelId(self.begun)
+    }
+
+    /// Takes a channel in and tells of it.
+    pub(crate) fn begin(&mut self, channel: Channel) {
+        let id = channel.id;
+        self.names.insert(channel.name.to_ascii_lowercase(), id);
+        self.uniqueids.insert(channel.uniqueid.clone(), id);
+        self.channels.insert(id, channel);
+        self.tell(id, "Newchannel", Classes::CALL, |_| {});
+        self.cel(id, "CHAN_START", super::cel::Told::default());
+        self.device_changed(id);
+    }
+
+    /// Gives a channel another state, and tells of it.
+    pub(crate) fn set_state(&mut self, id: ChannelId, state: State) {
+        let now = self.now;
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.state == state {
+            return;
+        }
+        channel.state = state;
+        if state == State::Up {
+            channel.answered.get_or_insert(now);
+        }
+        self.tell(id, "Newstate", Classes::CALL, |_| {});
+        if state == State::Up {
+            self.cdr_answered(id);
+            self.cel(id, "ANSWER", super::cel::Told::default());
+        }
+        self.device_changed(id);
+    }
+
+    /// The end of a channel: tells of it, and tells the other half of a Local pair.
+    pub(crate) fn hang_up(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let cause = channel.hangup_cause;
+        if channel.bridge.is_some() {
+            self.leave_bridge(id);
+        }
+        self.cdr_ended(id);
+        self.cel_ended(id);
+        self.tell(id, "Hangup", Classes::CALL, |event| {
+            event.header("Cause", cause).header("Cause-txt", super::causes::text(cause));
+        });
+        let Some(channel) = self.channels.remove(&id) else { return };
+        self.names.remove(&channel.name.to_ascii_lowercase());
+        self.uniqueids.remove(&channel.uniqueid);
+        self.shared.retain(|(of, _), _| *of != id);
+        if let Tech::Local(local) = &channel.tech {
+            self.send(local.other, Frame::Hangup(cause));
+        }
+        self.device_gone(&channel);
+        self.linked_over(&channel);
+        if channel.dialed_by.is_none() {
+            self.processed += 1;
+        }
+    }
+
+    /// How many calls are up: channels that run something.
+    pub(crate) fn active_calls(&self) -> u64 {
+        self.channels.values().filter(|channel| channel.runner != super::pbx::Runner::None).count() as u64
+    }
+
+    // Events.
+
+    /// Publishes an event about a channel: its fields first, then what `fill` adds.
+    pub(crate) fn tell(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        classes: Classes,
+        fill: impl FnOnce(&mut Event),
+    ) {
+        let mut event = Event::new(name, classes);
+        self.put(&mut event, "", id);
+        fill(&mut event);
+        self.emit(event);
+    }
+
+    /// Adds the fields of a channel, with that before their names.
+    pub(crate) fn put(&mut self, into: &mut impl Lines, prefix: &str, id: ChannelId) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let mut lines = Vec::with_capacity(512);
+        channel.write_snapshot(prefix, &mut lines);
+        if !self.settings.channelvars.is_empty() {
+            self.write_channel_variables(id, prefix, &mut lines);
+        }
+        into.add(&lines);
+    }
+
+    /// Publishes an event.
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push((event, self.now));
+    }
+}
+
+/// The most that is done at once: a dialplan that runs in circles holds nobody else up.
+const MAX_WORK: usize = 20_000;

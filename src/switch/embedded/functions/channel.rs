@@ -1,0 +1,160 @@
+//! CHANNEL, TIMEOUT and HANGUPCAUSE: what a channel is and may do.
+
+use crate::ami::Classes;
+
+use super::super::channel::Timeouts;
+use super::super::dialplan::Fault;
+use super::super::dialplan::arguments;
+use super::super::engine::Timer;
+use super::super::scope::Asking;
+use super::{Row, own, own_id};
+
+fn read(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let channel = own(asking)?;
+    let parts = arguments::split(arguments, 3);
+    let what = arguments::get(&parts, 0).to_ascii_lowercase();
+    Ok(match what.as_slice() {
+        b"name" => channel.name.clone(),
+        b"state" => channel.state.name().as_bytes().to_vec(),
+        b"channeltype" => channel.kind().to_vec(),
+        b"context" => channel.place.context.clone(),
+        b"exten" => channel.place.exten.clone(),
+        b"language" => channel.language.clone(),
+        b"uniqueid" => channel.uniqueid.clone(),
+        b"linkedid" => channel.linkedid.clone(),
+        b"accountcode" => channel.account.clone(),
+        b"peeraccount" => channel.peer_account.clone(),
+        b"userfield" => channel.user_field.clone(),
+        b"musicclass" => channel.music_class.clone(),
+        b"amaflags" => channel.ama_flags.to_string().into_bytes(),
+        b"hangupsource" => channel.hangup_source.clone(),
+        b"appname" => channel.application.clone(),
+        b"appdata" => channel.data.clone(),
+        b"audioreadformat" | b"audiowriteformat" => b"slin".to_vec(),
+        b"audionativeformat" => [b"(", &channel.native_formats[..], b")"].concat(),
+        b"videonativeformat" => b"(nothing)".to_vec(),
+        b"tonezone" | b"parkinglot" | b"callid" => Vec::new(),
+        b"callgroup" | b"pickupgroup" => Vec::new(),
+        b"secure_bridge_signaling" | b"secure_bridge_media" => b"0".to_vec(),
+        b"rxgain" | b"txgain" => b"0".to_vec(),
+        b"dtmf_features" => Vec::new(),
+        b"max_forwards" => b"20".to_vec(),
+        b"hangup_handler_pop" | b"hangup_handler_push" | b"hangup_handler_wipe" => {
+            return Err(Fault::WriteOnly);
+        }
+        _ => return Err(Fault::Arguments),
+    })
+}
+
+fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let id = own_id(asking)?;
+    let what = arguments.trim_ascii().to_ascii_lowercase();
+    let engine = &mut *asking.engine;
+    let Some(channel) = engine.channel_mut(id) else { return Err(Fault::NoChannel) };
+    match what.as_slice() {
+        b"accountcode" => {
+            let old = std::mem::replace(&mut channel.account, value.to_vec());
+            engine.tell(id, "NewAccountCode", Classes::CALL, |event| {
+                event.header("OldAccountCode", old);
+            });
+        }
+        b"language" => channel.language = value.to_vec(),
+        b"peeraccount" => channel.peer_account = value.to_vec(),
+        b"userfield" => channel.user_field = value.to_vec(),
+        b"musicclass" => channel.music_class = value.to_vec(),
+        b"hangupsource" => channel.hangup_source = value.to_vec(),
+        b"amaflags" => {
+            let names: [&[u8]; 4] = [b"default", b"omit", b"billing", b"documentation"];
+            let number = names.iter().position(|name| name.eq_ignore_ascii_case(value));
+            let number =
+                number.or_else(|| std::str::from_utf8(value).ok()?.parse().ok().filter(|flag| *flag < 4));
+            channel.ama_flags = number.ok_or(Fault::Value)? as u8;
+        }
+        b"hangup_handler_push" => {
+            if channel.hangup_handlers.len() >= MAX_HANDLERS {
+                return Err(Fault::Full);
+            }
+            channel.hangup_handlers.push(value.to_vec());
+            engine.tell(id, "HangupHandlerPush", Classes::DIALPLAN, |event| {
+                event.header("Handler", value);
+            });
+        }
+        b"hangup_handler_pop" => {
+            if let Some(handler) = channel.hangup_handlers.pop() {
+                engine.tell(id, "HangupHandlerPop", Classes::DIALPLAN, |event| {
+                    event.header("Handler", handler);
+                });
+            }
+        }
+        b"hangup_handler_wipe" => {
+            let old = std::mem::take(&mut channel.hangup_handlers);
+            for handler in old.into_iter().rev() {
+                engine.tell(id, "HangupHandlerPop", Classes::DIALPLAN, |event| {
+                    event.header("Handler", handler);
+                });
+            }
+            if !value.is_empty() {
+                return write(asking, b"hangup_handler_push", value);
+            }
+        }
+        b"tonezone"
+        | b"parkinglot"
+        | b"callgroup"
+        | b"pickupgroup"
+        | b"rxgain"
+        | b"txgain"
+        | b"dtmf_features"
+        | b"max_forwards"
+        | b"secure_bridge_signaling"
+        | b"secure_bridge_media" => {}
+        _ => return Err(Fault::Arguments),
+    }
+    Ok(())
+}
+
+fn read_timeout(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let now = asking.engine.now;
+    let channel = own(asking)?;
+    let Timeouts { digit, response } = channel.timeouts;
+    let seconds = |micros: u64| format!("{:.3}", micros as f64 / 1e6).into_bytes();
+    Ok(match arguments.to_ascii_lowercase().as_slice() {
+        b"absolute" => match channel.absolute {
+            Some(at) => seconds(at.saturating_sub(now)),
+            None => b"0".to_vec(),
+        },
+        b"digit" => seconds(digit),
+        b"response" => seconds(response),
+        _ => return Err(Fault::Arguments),
+    })
+}
+
+fn write_timeout(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let id = own_id(asking)?;
+    let micros = super::super::apps::seconds(value).ok_or(Fault::Value)?;
+    let engine = &mut *asking.engine;
+    let at = (micros > 0).then(|| engine.now.saturating_add(micros));
+    let Some(channel) = engine.channel_mut(id) else { return Err(Fault::NoChannel) };
+    match arguments.to_ascii_lowercase().as_slice() {
+        b"absolute" => {
+            channel.absolute = at;
+            if let Some(at) = at {
+                engine.alarm(at, Timer::Absolute(id));
+            }
+        }
+        b"digit" => channel.timeouts.digit = if micros == 0 { Timeouts::default().digit } else { micros },
+        b"response" => {
+            channel.timeouts.response = if micros == 0 { Timeouts::default().response } else { micros }
+        }
+        _ => return Err(Fault::Arguments),
+    }
+    Ok(())
+}
+
+/// How many hangup handlers a channel may have.
+const MAX_HANDLERS: usize = 64;
+
+pub(super) const FUNCTIONS: &[Row] = &[
+    Row::new("CHANNEL", "(name|state|language|...)", "What a channel is.", read).writes(write),
+    Row::new("TIMEOUT", "(absolute|digit|response)", "How long something may take.", read_timeout)
+        .writes(write_timeout),
+];

@@ -1,0 +1,199 @@
+//! What a text is substituted with: a channel's variables and functions, or those that need no channel.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::ami::{Classes, Event};
+
+use super::astdb_functions::Functions;
+use super::channel::ChannelId;
+use super::dialplan::unbound::Others;
+use super::dialplan::{Depth, Fault, Scope, Surroundings, functions as plain, globals::bare_name};
+use super::engine::Engine;
+use super::functions;
+
+/// Somebody asks: on a channel or without one, in the dialplan or from outside.
+pub(crate) struct Asking<'e> {
+    pub(crate) engine: &'e mut Engine,
+    pub(crate) channel: Option<ChannelId>,
+    /// Whether functions that are closed to clients are open.
+    pub(crate) trusted: bool,
+    /// What was set on the way by a question without a channel: it is gone with the question. (core/getvar-functions-logic.)
+    lost: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    depth: Depth,
+}
+
+impl<'e> Asking<'e> {
+    /// The dialplan of a channel asks.
+    pub(crate) fn channel(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
+        Asking { engine, channel: Some(id), trusted: true, lost: None, depth: Depth::default() }
+    }
+
+    /// A client asks.
+    pub(crate) fn client(engine: &'e mut Engine, channel: Option<ChannelId>) -> Asking<'e> {
+        let trusted = engine.settings.live_dangerously;
+        Asking { engine, channel, trusted, lost: None, depth: Depth::default() }
+    }
+}
+
+impl Asking<'_> {
+    /// It only asks: without a channel nothing keeps what is set on the way.
+    pub(crate) fn only_asks(mut self) -> Self {
+        self.lost = self.channel.is_none().then(Vec::new);
+        self
+    }
+
+    /// Asks a function of the database's.
+    fn database<T>(&mut self, ask: impl FnOnce(&mut Functions<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let astdb = Arc::clone(&self.engine.astdb);
+        let mut functions = Functions::new(&astdb, self.trusted);
+        let answer = ask(&mut functions);
+        self.engine.wrote |= functions.has_written();
+        answer
+    }
+}
+
+impl Scope for Asking<'_> {
+    fn variable(&mut self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if let Some((_, value)) = self.lost.iter().flatten().rev().find(|(known, _)| known == name) {
+            return Some(Cow::Owned(value.clone()));
+        }
+        if let Some(value) = self.engine.built_in(self.channel, name) {
+            return Some(Cow::Owned(value));
+        }
+        let own = self
+            .channel
+            .and_then(|id| self.engine.channels.get(&id))
+            .and_then(|channel| channel.variables.get(name));
+        own.or_else(|| self.engine.dialplan.globals.get(name)).map(Cow::Borrowed)
+    }
+
+    fn set_variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
+        match self.channel {
+            Some(id) => {
+                self.engine.set_channel_variable(id, name, value);
+                Ok(())
+            }
+            None => match &mut self.lost {
+                Some(lost) if lost.len() < MAX_LOST => {
+                    lost.push((bare_name(name).to_vec(), value.to_vec()));
+                    Ok(())
+                }
+                Some(_) => Err(Fault::Full),
+                None => self.set_global(name, value),
+            },
+        }
+    }
+
+    fn set_global(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
+        if !self.engine.dialplan.globals.set(name, value) {
+            return Err(Fault::Full);
+        }
+        self.engine.tell_variable(None, name, value);
+        Ok(())
+    }
+
+    fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+        match functions::find(name) {
+            Some(row) => row.reader(self.trusted)?(self, arguments),
+            None => match self.database(|astdb| astdb.read(name, arguments)) {
+                Err(Fault::Unknown) => plain::read(self, name, arguments),
+                known => known,
+            },
+        }
+    }
+
+    fn set_function(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+        match functions::find(name) {
+            Some(row) => row.writer(self.trusted)?(self, arguments, value),
+            None => match self.database(|astdb| astdb.write(name, arguments, value)) {
+                Err(Fault::Unknown) => plain::write(self, name, arguments, value),
+                known => known,
+            },
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        let Engine { dialplan, now, settings, .. } = &*self.engine;
+        Surroundings { dialplan, now: *now, version: &settings.version }
+    }
+
+    fn random(&mut self) -> u64 {
+        self.engine.ids.random()
+    }
+
+    fn depth(&mut self) -> &mut Depth {
+        &mut self.depth
+    }
+}
+
+impl Engine {
+    /// The value of a variable that every channel has, or that there is without one.
+    fn built_in(&mut self, channel: Option<ChannelId>, name: &[u8]) -> Option<Vec<u8>> {
+        let seconds = self.now / 1_000_000;
+        match name {
+            b"EPOCH" => return Some(seconds.to_string().into_bytes()),
+            b"DATETIME" => return Some(plain::strftime(b"%d%m%Y-%H:%M:%S", self.now)),
+            b"TIMESTAMP" => return Some(plain::strftime(b"%Y%m%d-%H%M%S", self.now)),
+            b"SYSTEMNAME" => return Some(self.settings.system_name.clone()),
+            _ => {}
+        }
+        let channel = self.channels.get(&channel?)?;
+        Some(match name {
+            b"EXTEN" => channel.place.exten.clone(),
+            b"CONTEXT" => channel.place.context.clone(),
+            b"PRIORITY" => channel.place.priority.to_string().into_bytes(),
+            b"CHANNEL" => channel.name.clone(),
+            b"UNIQUEID" => channel.uniqueid.clone(),
+            b"HANGUPCAUSE" => channel.hangup_cause.to_string().into_bytes(),
+            _ => return None,
+        })
+    }
+
+    /// Sets a variable of a channel and tells of it.
+    pub(crate) fn set_channel_variable(&mut self, id: ChannelId, name: &[u8], value: &[u8]) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.variables.set(name, value) {
+            self.tell_variable(Some(id), name, value);
+        }
+    }
+
+    /// The value of a channel's own variable; empty where there is none.
+    pub(crate) fn channel_variable(&self, id: ChannelId, name: &[u8]) -> Vec<u8> {
+        let value = self.channels.get(&id).and_then(|channel| channel.variables.get(name));
+        value.or_else(|| self.dialplan.globals.get(name)).unwrap_or_default().to_vec()
+    }
+
+    /// Tells that a variable has a value: a channel's, or a global one.
+    pub(crate) fn tell_variable(&mut self, id: Option<ChannelId>, name: &[u8], value: &[u8]) {
+        let mut event = Event::new("VarSet", Classes::DIALPLAN);
+        match id {
+            Some(id) => self.put(&mut event, "", id),
+            None => {
+                event.header("Channel", "none").header("Uniqueid", "none");
+            }
+        }
+        event.header("Variable", name).header("Value", value);
+        self.emit(event);
+    }
+
+    /// What `channelvars` of manager.conf adds to every event of a channel: variables and functions, a line each.
+    pub(crate) fn write_channel_variables(&mut self, id: ChannelId, prefix: &str, out: &mut Vec<u8>) {
+        for name in self.settings.channelvars.clone() {
+            let value =
+                super::dialplan::substitute::read(&name, &mut Asking::channel(self, id)).unwrap_or_default();
+            out.extend_from_slice(prefix.as_bytes());
+            out.extend_from_slice(b"ChanVariable: ");
+            crate::ami::reply::Value::write([&name[..], b"=", &value].concat(), out);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// How many variables a question may set on its way.
+const MAX_LOST: usize = 1000;
+
+/// A variable's name without the underscores that say who inherits it.
+pub(crate) fn plain_name(name: &[u8]) -> &[u8] {
+    bare_name(name)
+}

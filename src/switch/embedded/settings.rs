@@ -1,0 +1,197 @@
+//! What the config folder says of calls: cdr.conf, cel.conf, features.conf, queues.conf and the like, and of other files the
+//! lines that concern calls.
+
+use std::path::Path;
+
+use crate::ami::class::truth;
+use crate::config::Complaint;
+use crate::config::Config;
+use crate::config::ini::{self, Category, Document, Source};
+
+use super::agents;
+use super::cdr;
+use super::cel::Cel;
+use super::conference;
+use super::device::Endpoint;
+use super::dialplan::Dialplan;
+use super::parking;
+use super::queue;
+
+/// Everything that the engine is told once.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The version of Asterisk that is spoken.
+    pub(crate) version: String,
+    pub(crate) system_name: Vec<u8>,
+    pub(crate) live_dangerously: bool,
+    /// `channelvars` of manager.conf.
+    pub(crate) channelvars: Vec<Vec<u8>>,
+    pub(crate) features: Features,
+    pub(crate) cdr: cdr::Settings,
+    /// None: no CEL events.
+    pub(crate) cel: Option<Cel>,
+    pub(crate) parking: Option<parking::Settings>,
+    pub(crate) queues: Option<queue::Settings>,
+    pub(crate) agents: Option<Vec<agents::Agent>>,
+    pub(crate) conferences: Option<conference::Settings>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// How long a sound takes, in microseconds.
+    pub(crate) sound_time: u64,
+    /// How many channels there may be at once.
+    pub(crate) max_channels: usize,
+}
+
+/// What features.conf says: the digits that callers dial in a bridge.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Features {
+    pub(crate) atxfer: Vec<u8>,
+    pub(crate) blindxfer: Vec<u8>,
+    pub(crate) disconnect: Vec<u8>,
+    pub(crate) atxfer_abort: Vec<u8>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            version: "22.10.1".to_owned(),
+            system_name: Vec::new(),
+            live_dangerously: false,
+            channelvars: Vec::new(),
+            features: Features {
+                disconnect: b"*0".to_vec(),
+                blindxfer: b"#".to_vec(),
+                atxfer_abort: b"*1".to_vec(),
+                ..Features::default()
+            },
+            cdr: cdr::Settings::default(),
+            cel: None,
+            parking: None,
+            queues: None,
+            agents: None,
+            conferences: None,
+            endpoints: Vec::new(),
+            sound_time: 1_000_000,
+            max_channels: 100_000,
+        }
+    }
+}
+
+/// Reads what calls need from the config folder: the settings, and the dialplan.
+pub(crate) fn load(
+    source: &dyn Source,
+    config: &Config,
+    complaints: &mut Vec<Complaint>,
+) -> (Settings, Dialplan) {
+    let mut open = |name: &str| -> Option<Document> {
+        match ini::parse(source, Path::new(name)) {
+            Ok(parsed) => {
+                complaints.extend(parsed.complaints);
+                (!parsed.invalid).then_some(parsed.document)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                complaints.push(Complaint::error(
+                    &source.root().join(name),
+                    0,
+                    format!("cannot be read: {error}"),
+                ));
+                None
+            }
+        }
+    };
+    let mut settings = Settings {
+        version: config.amibox.astversion.clone(),
+        system_name: config.asterisk.systemname.clone().unwrap_or_default(),
+        live_dangerously: config.asterisk.live_dangerously,
+        ..Settings::default()
+    };
+    if let Some(manager) = open("manager.conf") {
+        let names = |value: &[u8]| -> Vec<Vec<u8>> { list(value) };
+        settings.channelvars = section(&manager, b"general")
+            .and_then(|general| general.get("channelvars"))
+            .map(names)
+            .unwrap_or_default();
+    }
+    if let Some(features) = open("features.conf") {
+        let map = section(&features, b"featuremap");
+        let general = section(&features, b"general");
+        let own = &mut settings.features;
+        let read = |category: Option<&Category>, name: &str, into: &mut Vec<u8>| {
+            if let Some(value) = category.and_then(|category| category.get(name)) {
+                *into = value.to_vec();
+            }
+        };
+        read(map, "atxfer", &mut own.atxfer);
+        read(map, "blindxfer", &mut own.blindxfer);
+        read(map, "disconnect", &mut own.disconnect);
+        read(general, "atxferabort", &mut own.atxfer_abort);
+    }
+    let cdr_on = open("cdr.conf").map(|document| {
+        let general = section(&document, b"general");
+        settings.cdr.unanswered = flag(general, "unanswered", false);
+        flag(general, "enable", true)
+    });
+    settings.cdr.enabled = cdr_on.unwrap_or(true);
+    if let Some(document) = open("cdr_manager.conf") {
+        settings.cdr.events = settings.cdr.enabled && flag(section(&document, b"general"), "enabled", false);
+        if let Some(mappings) = section(&document, b"mappings") {
+            settings.cdr.mappings = mappings
+                .variables()
+                .iter()
+                .map(|line| (line.name().to_vec(), line.value().to_vec()))
+                .collect();
+        }
+    }
+    if let Some(document) = open("cel.conf") {
+        let general = section(&document, b"general");
+        let told = flag(general, "enable", false) && flag(section(&document, b"manager"), "enabled", false);
+        settings.cel = told.then(|| Cel {
+            events: general.and_then(|general| general.get("events")).map(list).unwrap_or_default(),
+            apps: general.and_then(|general| general.get("apps")).map(list).unwrap_or_default(),
+            dateformat: general.and_then(|general| general.get("dateformat")).map(<[u8]>::to_vec),
+        });
+    }
+    settings.parking = open("res_parking.conf").map(|document| parking::Settings::read(&document));
+    let queues = open("queues.conf");
+    let rules = open("queuerules.conf");
+    settings.queues = queues.map(|document| queue::Settings::read(&document, rules.as_ref()));
+    settings.agents = open("agents.conf").map(|document| agents::read(&document));
+    settings.conferences = open("confbridge.conf").map(|document| conference::Settings::read(&document));
+    if let Some(document) = open("devices.conf") {
+        settings.endpoints = super::device::read(&document);
+    }
+    let extensions = open("extensions.conf");
+    let dialplan = extensions.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
+    (settings, dialplan)
+}
+
+/// The first section of that name, in any case.
+pub(crate) fn section<'d>(document: &'d Document, name: &[u8]) -> Option<&'d Category> {
+    sections(document).find(|category| category.name().eq_ignore_ascii_case(name))
+}
+
+/// Every section but templates.
+pub(crate) fn sections(document: &Document) -> impl Iterator<Item = &Category> {
+    document.categories().iter().filter(|category| !category.is_template())
+}
+
+/// Yes or no.
+pub(crate) fn flag(category: Option<&Category>, name: &str, default: bool) -> bool {
+    category.and_then(|category| category.get(name)).and_then(truth).unwrap_or(default)
+}
+
+/// A whole number.
+pub(crate) fn number(category: &Category, name: &str, default: u32) -> u32 {
+    let text = category.get(name).and_then(|value| std::str::from_utf8(value).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(default)
+}
+
+/// Names parted by commas.
+pub(crate) fn list(value: &[u8]) -> Vec<Vec<u8>> {
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect()
+}
