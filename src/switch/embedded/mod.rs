@@ -1,7 +1,7 @@
 //! The embedded switch: calls, bridges, states and queues for signalling, without media; what answers when there is no Asterisk
 //! behind the interface.
 //!
-//! Inside is a deterministic state machine, [`engine`], which knows no thread, clock or socket. Here is what stands round it: one
+//! Inside is a deterministic state machine, `engine.rs`, which knows no thread, clock or socket. Here is what stands round it: one
 //! lock, a thread that waits for the next thing to be due, and the event log that everything is told to.
 
 mod actions;
