@@ -50,8 +50,6 @@ pub struct Config {
     pub amibox: Amibox,
     /// voicemail.conf.
     pub voicemail: Voicemail,
-    /// extensions.conf, whose meaning the embedded switch knows.
-    pub extensions: Document,
 }
 
 /// What reading the config folder gave.
@@ -97,10 +95,9 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let amibox = Amibox::read(&file, &mut complaints);
     let file = document("voicemail.conf", &mut complaints);
     let voicemail = Voicemail::read(&file, &mut complaints);
-    let extensions = document("extensions.conf", &mut complaints);
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions };
+    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
     Loaded { config: sound.then_some(config), complaints }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
 use crate::date::Date;
+use crate::modules::Modules;
 
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
@@ -33,6 +34,8 @@ pub(crate) struct Engine {
     pub(crate) bridges: BTreeMap<BridgeId, Bridge>,
     pub(crate) originates: Calls,
     pub(crate) ids: Ids,
+    /// Which modules are loaded: a function whose module is not is gone.
+    pub(crate) modules: Modules,
     /// What the functions of the database reach.
     pub(crate) astdb: Arc<Store>,
     /// Something was written to it of late.
@@ -111,6 +114,7 @@ impl Engine {
             bridges: BTreeMap::new(),
             originates: Calls::default(),
             ids: Ids::new(seed),
+            modules: Modules::default(),
             astdb,
             wrote: false,
             begun: 0,

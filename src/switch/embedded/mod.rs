@@ -46,6 +46,7 @@ use crate::ami::{Message, Reply};
 use crate::bus::Bus;
 use crate::config::ini::Source;
 use crate::config::{Complaint, Config, Disk};
+use crate::modules::Modules;
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
@@ -149,6 +150,11 @@ impl Embedded {
             stopped: AtomicBool::new(false),
         };
         Embedded { shared: Arc::new(shared), astdb, rows, specs, commands }
+    }
+
+    /// Shares which modules are loaded.
+    pub fn set_modules(&self, modules: Modules) {
+        self.shared.lock().engine.modules = modules;
     }
 
     /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.

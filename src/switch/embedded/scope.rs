@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
+use crate::modules;
 
 use super::astdb_functions::Functions;
 use super::channel::ChannelId;
@@ -41,6 +42,12 @@ impl Asking<'_> {
     pub(crate) fn only_asks(mut self) -> Self {
         self.lost = self.channel.is_none().then(Vec::new);
         self
+    }
+
+    /// Whether a function's module is loaded, if it has one of its own. (core/moduleload-unloaded-function.)
+    fn is_loaded(&self, function: &[u8]) -> bool {
+        let module = modules::find(&[b"func_", function].concat());
+        module.is_none_or(|module| self.engine.modules.is_loaded(module.name))
     }
 
     /// Asks a function of the database's.
@@ -94,6 +101,9 @@ impl Scope for Asking<'_> {
     }
 
     fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+        if !self.is_loaded(name) {
+            return Err(Fault::Unknown);
+        }
         match functions::find(name) {
             Some(row) => row.reader(self.trusted)?(self, arguments),
             None => match self.database(|astdb| astdb.read(name, arguments)) {
