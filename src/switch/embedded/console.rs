@@ -9,6 +9,11 @@ pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> 
     if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
         return Some(show_channels(engine, arguments, screen));
     }
+    if SHOW_CALLS.arguments(words).is_some() {
+        screen.line(format_args!("{} active calls", engine.active_calls()));
+        screen.line(format_args!("{} calls processed", engine.processed));
+        return Some(Outcome::Done);
+    }
     if SHOW_HINTS.arguments(words).is_some() {
         show_hints(engine, screen);
         return Some(Outcome::Done);
@@ -116,6 +121,8 @@ const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
 );
 const SHOW_CHANNEL: CommandSpec =
     CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
+const SHOW_CALLS: CommandSpec =
+    CommandSpec::new(&["core", "show", "calls"], "", "Tell how many calls are up and have been.");
 const SHOW_HINTS: CommandSpec =
     CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
-pub(super) const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];
+pub(super) const COMMANDS: &[CommandSpec] = &[SHOW_CALLS, SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];
