@@ -5,7 +5,7 @@
 //! [`Bus`](crate::bus::Bus) that a switch is made with.
 
 pub mod console;
-// Queues, agents and conferences come next: what they lean on is laid out already.
+// Queues come next: what they lean on is laid out already.
 #[allow(dead_code)]
 pub mod embedded;
 

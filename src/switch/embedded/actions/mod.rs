@@ -1,7 +1,9 @@
 //! The actions of the embedded switch: a row each, and thin functions that turn a message into a call of the engine.
 
+mod agents;
 mod bridges;
 mod channels;
+mod conference;
 mod media;
 mod originate;
 mod parking;
@@ -113,8 +115,10 @@ fn with_line_feed(reply: &mut Reply<'_>, response: &str, message: &str) -> Answe
 
 /// Every action, family by family.
 pub(super) const FAMILIES: &[&[Row]] = &[
+    agents::ACTIONS,
     bridges::ACTIONS,
     channels::ACTIONS,
+    conference::ACTIONS,
     media::ACTIONS,
     originate::ACTIONS,
     parking::ACTIONS,
