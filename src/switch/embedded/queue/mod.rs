@@ -2,6 +2,7 @@
 pub(crate) mod caller;
 use super::engine::Engine;
 use super::states::DeviceState;
+use crate::config::ini::Document;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {}
