@@ -11,6 +11,8 @@ pub(crate) enum Command {
     Serve { config_dir: PathBuf, state_dir: Option<PathBuf>, check: bool },
     /// Read a secret and print its digest.
     Passwd,
+    /// Write AstDB's entries to standard output as text, or read them from standard input.
+    Db { export: bool, state_dir: PathBuf },
     /// Print the reference page.
     Actions,
     /// Print the help.
@@ -73,6 +75,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Some(more) => Err(Misuse(format!("amibox: passwd takes no '{}'", more.to_string_lossy()))),
         };
     }
+    // `db export` or `db import`, with the options behind it.
+    let mut export = None;
+    if arguments.next_if(|argument| argument == "db").is_some() {
+        export = match arguments.next() {
+            Some(verb) if verb == "export" => Some(true),
+            Some(verb) if verb == "import" => Some(false),
+            _ => return Err(Misuse("amibox: db needs one of: export, import".to_owned())),
+        };
+    }
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy();
         let (name, attached) = match text.split_once('=') {
@@ -98,14 +109,19 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             _ => return Ok(Command::Help),
         }
     }
+    if let Some(export) = export {
+        let state_dir = state_dir.ok_or_else(|| Misuse("amibox: db needs a state folder".to_owned()))?;
+        return Ok(Command::Db { export, state_dir });
+    }
     Ok(Command::Serve { config_dir, state_dir, check })
 }
 
 /// The help text.
 pub(crate) fn help() -> String {
     let mut help = String::from(
-        "amibox: an Asterisk Manager Interface server that stands alone\n\nusage: amibox [options]\n       amibox passwd\n\n\
-         passwd reads a secret and prints a line for manager.conf that holds only its digest.\n\noptions:\n",
+        "amibox: an Asterisk Manager Interface server that stands alone\n\nusage: amibox [options]\n       amibox passwd\n       amibox db export|import [--state-dir DIR]\n\n\
+         passwd reads a secret and prints a line for manager.conf that holds only its digest.\n\
+         db writes AstDB to standard output, or reads it from standard input, as lines /family/key: value.\n\noptions:\n",
     );
     for flag in FLAGS {
         let usage = format!("{} {}", flag.name, flag.takes.unwrap_or_default());
@@ -138,6 +154,11 @@ mod tests {
         check("--actions", Ok(Command::Actions));
         check("--help", Ok(Command::Help));
         check("passwd", Ok(Command::Passwd));
+        let db = |export| Ok(Command::Db { export, state_dir: "s".into() });
+        check("db export --state-dir s", db(true));
+        check("db import --state-dir=s", db(false));
+        check("db", Err("amibox: db needs one of: export, import"));
+        check("db export --state-dir none", Err("amibox: db needs a state folder"));
         check("passwd x", Err("amibox: passwd takes no 'x'"));
         check("--config-dir", Err("amibox: --config-dir needs a value: DIR"));
         check("--check=yes", Err("amibox: --check takes no value"));

@@ -3,7 +3,8 @@
 mod cli;
 mod passwd;
 
-use std::io::Write;
+use std::error::Error;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 use amibox::date::Date;
 use amibox::server::{self, Daemon, StartError};
 use amibox::switch::embedded::Embedded;
+use amibox::switch::embedded::astdb::{Store, text};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -31,6 +33,12 @@ fn main() -> ExitCode {
         cli::Command::Actions => print!("{}", amibox::actions::reference(&Embedded::default())),
         cli::Command::Help => print!("{}", cli::help()),
         cli::Command::Version => println!("amibox {}", amibox::VERSION),
+        cli::Command::Db { export, state_dir } => {
+            if let Err(error) = database(export, &state_dir) {
+                eprintln!("amibox db: {error}");
+                return FAILED.into();
+            }
+        }
         cli::Command::Passwd => {
             if let Err(error) = passwd::run() {
                 eprintln!("amibox passwd: {error}");
@@ -88,6 +96,21 @@ fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Writes AstDB to standard output, or reads it from standard input: how many entries there were goes to standard error.
+fn database(export: bool, state_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(state_dir)?;
+    let count = if export {
+        text::export(&store, &mut io::stdout().lock())?
+    } else {
+        let mut lines = Vec::new();
+        io::stdin().read_to_end(&mut lines)?;
+        text::import(&store, &lines)?
+    };
+    store.close();
+    eprintln!("{count} entries {}", if export { "written" } else { "read" });
+    Ok(())
 }
 
 /// Log lines go to standard error: date and time in UTC, level, text.

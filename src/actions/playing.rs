@@ -70,7 +70,7 @@ impl Stage {
         let config =
             config::read(Path::new("/etc/x"), &folder).config.expect("the transcripts' folders are sound");
         let bus = Bus::new().expect("a descriptor can be had");
-        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), || 7, START);
+        let switch = Embedded::from_files(&config, &folder, Store::in_memory(), bus.clone(), 7, START);
         let switch = Arc::new(switch);
         let held = Box::new(Held(Arc::clone(&switch)));
         let core = Core::new(Arc::new(config), bus, Modules::default(), held, START, || 7);

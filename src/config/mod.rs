@@ -28,7 +28,7 @@ pub use listen::Tls;
 pub use manager::Manager;
 pub use voicemail::Voicemail;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -50,10 +50,6 @@ pub struct Config {
     pub amibox: Amibox,
     /// voicemail.conf.
     pub voicemail: Voicemail,
-    /// extensions.conf, whose meaning the embedded switch knows.
-    pub extensions: Document,
-    /// The other files whose meaning the embedded switch knows, by their names; those that are not there are not among them.
-    pub calls: BTreeMap<&'static str, Document>,
 }
 
 /// What reading the config folder gave.
@@ -99,20 +95,9 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let amibox = Amibox::read(&file, &mut complaints);
     let file = document("voicemail.conf", &mut complaints);
     let voicemail = Voicemail::read(&file, &mut complaints);
-    let extensions = document("extensions.conf", &mut complaints);
-    let mut calls = BTreeMap::new();
-    for name in CALLS {
-        match ini::parse(source, Path::new(name)) {
-            Err(error) if is_absent(&error) => {}
-            _ => {
-                calls.insert(*name, document(name, &mut complaints));
-            }
-        }
-    }
     let complaints = in_order(complaints);
     let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config =
-        Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail, extensions, calls };
+    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
     Loaded { config: sound.then_some(config), complaints }
 }
 
@@ -151,20 +136,6 @@ fn quick_start(dir: &Path) -> String {
 or name another folder with --config-dir DIR"
     )
 }
-
-/// Files about calls: one that is there, if only empty, brings its actions along. (core/listcommands-full.)
-const CALLS: &[&str] = &[
-    "agents.conf",
-    "cdr.conf",
-    "cdr_manager.conf",
-    "cel.conf",
-    "confbridge.conf",
-    "devices.conf",
-    "features.conf",
-    "queuerules.conf",
-    "queues.conf",
-    "res_parking.conf",
-];
 
 /// The one file that must be there.
 const MANAGER: &str = "manager.conf";

@@ -95,7 +95,8 @@ impl Daemon {
         let bound = listeners.bind(&config)?;
         let now = clock::now();
         let (modules, bus) = (Modules::default(), Bus::new()?);
-        let switch = Embedded::new(&config, astdb, bus.clone(), random, now);
+        let switch = Embedded::new(&config, astdb, bus.clone(), random(), now);
+        switch.set_modules(modules.clone());
         switch.start_clock(clock::now)?;
         let switch = Box::new(switch);
         let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));

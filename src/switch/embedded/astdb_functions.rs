@@ -1,6 +1,6 @@
 //! The functions DB, DB_EXISTS, DB_KEYS, DB_KEYCOUNT and DB_DELETE, by which the dialplan uses the store.
 //!
-//! They are called with locks held and do not wait for the disk. Who answers a client waits for it afterwards.
+//! They are called with locks held and do not wait for the disk. Who answers a client waits for it then.
 
 use super::astdb::{Error, Store, Value};
 use super::dialplan::functions::{Function, find};
@@ -21,8 +21,8 @@ impl<'a> Functions<'a> {
         Functions { store, trusted, wrote: false }
     }
 
-    /// Whether something was written: whoever answers a client then waits until it is on the disk.
-    pub(super) fn wrote(&self) -> bool {
+    /// Whether something was written, so that who answers a client waits for the disk.
+    pub(super) fn has_written(&self) -> bool {
         self.wrote
     }
 }

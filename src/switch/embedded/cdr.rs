@@ -4,12 +4,10 @@
 //! another one.
 
 use crate::ami::{Classes, Event};
-use crate::config::ini::Document;
 use crate::date::Date;
 
 use super::channel::{ChannelId, State};
 use super::engine::Engine;
-use super::settings::{flag, section};
 
 /// What cdr.conf and cdr_manager.conf say.
 #[derive(Clone, Debug, Default)]
@@ -19,27 +17,6 @@ pub(crate) struct Settings {
     pub(crate) unanswered: bool,
     /// A field of the record, and the header that shows it.
     pub(crate) mappings: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Settings {
-    /// What the two files say. Without cdr.conf records are kept; without cdr_manager.conf nobody is told.
-    pub(crate) fn read(cdr: Option<&Document>, manager: Option<&Document>) -> Settings {
-        let general = |document: Option<&'_ Document>, name: &str, default: bool| {
-            flag(document.and_then(|document| section(document, b"general")), name, default)
-        };
-        let enabled = general(cdr, "enable", true);
-        let mappings = manager.and_then(|document| section(document, b"mappings"));
-        Settings {
-            enabled,
-            events: enabled && general(manager, "enabled", false),
-            unanswered: general(cdr, "unanswered", false),
-            mappings: mappings
-                .map(|lines| {
-                    lines.variables().iter().map(|l| (l.name().to_vec(), l.value().to_vec())).collect()
-                })
-                .unwrap_or_default(),
-        }
-    }
 }
 
 /// The records of a channel.

@@ -1,13 +1,11 @@
 //! Channel event logging: the CEL events, when cel.conf asks for them.
 
 use crate::ami::{Classes, Event};
-use crate::config::ini::Document;
 use crate::date::Date;
 
 use super::bridge::BridgeId;
 use super::channel::{Channel, ChannelId};
 use super::engine::Engine;
-use super::settings::{flag, list, section};
 
 /// What cel.conf says.
 #[derive(Clone, Debug, Default)]
@@ -30,15 +28,6 @@ pub(crate) struct Told {
 }
 
 impl Cel {
-    /// What cel.conf says; `None` where nobody is told.
-    pub(crate) fn read(document: &Document) -> Option<Cel> {
-        let general = section(document, b"general");
-        let told = flag(general, "enable", false) && flag(section(document, b"manager"), "enabled", false);
-        let names = |name: &str| general.and_then(|general| general.get(name)).map(list).unwrap_or_default();
-        let dateformat = general.and_then(|general| general.get("dateformat")).map(<[u8]>::to_vec);
-        told.then(|| Cel { events: names("events"), apps: names("apps"), dateformat })
-    }
-
     /// Whether an event is told.
     fn tells(&self, event: &str) -> bool {
         let is =

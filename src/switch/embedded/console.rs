@@ -9,6 +9,11 @@ pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> 
     if let Some(arguments) = SHOW_CHANNELS.arguments(words) {
         return Some(show_channels(engine, arguments, screen));
     }
+    if SHOW_CALLS.arguments(words).is_some() {
+        screen.line(format_args!("{} active calls", engine.active_calls()));
+        screen.line(format_args!("{} calls processed", engine.processed));
+        return Some(Outcome::Done);
+    }
     if SHOW_HINTS.arguments(words).is_some() {
         show_hints(engine, screen);
         return Some(Outcome::Done);
@@ -38,6 +43,19 @@ pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> 
         }
     }
     Some(Outcome::Done)
+}
+
+fn show_hints(engine: &mut Engine, screen: &mut Screen) {
+    let hints = engine.extension_statuses();
+    for (context, exten, text, status) in &hints {
+        let name = [exten, &b"@"[..], context].concat();
+        let status = super::states::status_text(*status);
+        screen.line(format_args!("{:>30}: {:<30}  State:{status}", name.escape_ascii(), text.escape_ascii()));
+    }
+    match hints.len() {
+        0 => screen.line("There are no registered dialplan hints"),
+        count => screen.line(format_args!("{count} hints registered")),
+    }
 }
 
 fn show_channels(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
@@ -96,21 +114,6 @@ fn show_channels(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) 
     Outcome::Done
 }
 
-fn show_hints(engine: &mut Engine, screen: &mut Screen) {
-    let hints = engine.extension_statuses();
-    for (context, exten, text, status) in &hints {
-        let name = [&exten[..], b"@", context].concat();
-        let status = super::states::status_text(*status);
-        screen.line(format_args!("{:>30}: {:<30}  State:{status}", name.escape_ascii(), text.escape_ascii()));
-    }
-    match hints.len() {
-        0 => screen.line("There are no registered dialplan hints"),
-        count => screen.line(format_args!("{count} hints registered")),
-    }
-}
-
-const SHOW_HINTS: CommandSpec =
-    CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
 const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
     &["core", "show", "channels"],
     "[concise|verbose|count]",
@@ -118,4 +121,8 @@ const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
 );
 const SHOW_CHANNEL: CommandSpec =
     CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
-pub(super) const COMMANDS: &[CommandSpec] = &[SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];
+const SHOW_CALLS: CommandSpec =
+    CommandSpec::new(&["core", "show", "calls"], "", "Tell how many calls are up and have been.");
+const SHOW_HINTS: CommandSpec =
+    CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
+pub(super) const COMMANDS: &[CommandSpec] = &[SHOW_CALLS, SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];

@@ -97,7 +97,7 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         answered: None,
         code: Vec::new(),
     };
-    if let Some(routine) = dial.options.get(b'B').map(|text| gosub_target(text)) {
+    if let Some(routine) = dial.options.get(b'B').map(gosub_target) {
         let mut dial = dial;
         dial.phase = Phase::Predial;
         if engine.gosub(id, &routine, Then::Predial) {
@@ -363,7 +363,7 @@ impl Engine {
                 return self.resume(id, Flow::Jump(place));
             }
         }
-        if let Some(routine) = dial.options.get(b'U').map(|text| gosub_target(text))
+        if let Some(routine) = dial.options.get(b'U').map(gosub_target)
             && self.gosub(leg, &routine, Then::Dial(id))
         {
             if let Some(channel) = self.channel_mut(leg) {

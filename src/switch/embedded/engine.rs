@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
 use crate::date::Date;
+use crate::modules::Modules;
 
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
@@ -33,6 +34,12 @@ pub(crate) struct Engine {
     pub(crate) bridges: BTreeMap<BridgeId, Bridge>,
     pub(crate) originates: Calls,
     pub(crate) ids: Ids,
+    /// Which modules are loaded: a function whose module is not is gone.
+    pub(crate) modules: Modules,
+    /// What the functions of the database reach.
+    pub(crate) astdb: Arc<Store>,
+    /// Something was written to it of late.
+    pub(crate) wrote: bool,
     /// How many channels there have been, and other counters that go up.
     pub(crate) begun: u64,
     pub(crate) processed: u64,
@@ -43,9 +50,6 @@ pub(crate) struct Engine {
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
     pub(crate) agents: super::agents::Agents,
-    pub(crate) astdb: Arc<Store>,
-    /// Something was written to the database that may not be on the disk yet.
-    pub(crate) wrote: bool,
     pub(crate) shared: HashMap<(ChannelId, Vec<u8>), Vec<u8>>,
     work: VecDeque<Work>,
     alarms: BinaryHeap<Reverse<Alarm>>,
@@ -110,6 +114,9 @@ impl Engine {
             bridges: BTreeMap::new(),
             originates: Calls::default(),
             ids: Ids::new(seed),
+            modules: Modules::default(),
+            astdb,
+            wrote: false,
             begun: 0,
             processed: 0,
             agi_commands: 0,
@@ -119,8 +126,6 @@ impl Engine {
             queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
-            astdb,
-            wrote: false,
             shared: HashMap::new(),
             work: VecDeque::new(),
             alarms: BinaryHeap::new(),

@@ -86,7 +86,7 @@ impl Engine {
                 tried: false,
             })
         };
-        let mut unique = |wanted: &[u8], engine: &mut Engine| {
+        let unique = |wanted: &[u8], engine: &mut Engine| {
             if wanted.is_empty() { engine.ids.unique(engine.now) } else { wanted.to_vec() }
         };
         let first_id = unique(&ids.channel, self);

@@ -1,7 +1,7 @@
 //! The embedded switch: calls, bridges, states and queues for signalling, without media; what answers when there is no Asterisk
 //! behind the interface.
 //!
-//! Inside is a deterministic state machine, [`engine`], which knows no thread, clock or socket. Here is what stands round it: one
+//! Inside is a deterministic state machine, `engine.rs`, which knows no thread, clock or socket. Here is what stands round it: one
 //! lock, a thread that waits for the next thing to be due, and the event log that everything is told to.
 
 mod actions;
@@ -44,7 +44,9 @@ use std::time::Duration;
 
 use crate::ami::{Message, Reply};
 use crate::bus::Bus;
-use crate::config::{Complaint, Config};
+use crate::config::ini::Source;
+use crate::config::{Complaint, Config, Disk};
+use crate::modules::Modules;
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
@@ -59,6 +61,7 @@ use settings::Settings;
 /// The switch that is built in.
 pub struct Embedded {
     shared: Arc<Shared>,
+    astdb: Arc<Store>,
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
     specs: Vec<ActionSpec>,
@@ -74,7 +77,6 @@ struct Shared {
     /// Wakes those who wait for a call to be answered.
     settled: Condvar,
     bus: Option<Bus>,
-    astdb: Arc<Store>,
     /// Whether a thread moves time. Without one, whoever waits for something moves it himself.
     has_clock: AtomicBool,
     stopped: AtomicBool,
@@ -86,40 +88,57 @@ struct Inner {
     sleeps_until: u64,
 }
 
-/// A switch without configuration, which keeps everything in memory and tells nobody.
 impl Default for Embedded {
+    /// A switch without configuration, which tells its events to nobody.
     fn default() -> Embedded {
-        let astdb = Arc::new(Store::in_memory());
-        let engine = Engine::new(Settings::default(), Dialplan::default(), Arc::clone(&astdb), 0, 0);
-        Embedded::with(engine, astdb, None)
+        Embedded::with(settings::Settings::default(), Dialplan::default(), Store::in_memory(), 0, 0, None)
     }
 }
 
 /// What is wrong with the part of the configuration that only this switch understands.
 pub fn check(config: &Config) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    Dialplan::load(&config.extensions, &mut complaints);
+    settings::load(&Disk::new(&config.dir), config, &mut complaints);
     complaints
 }
 
 impl Embedded {
-    /// A switch as the configuration describes it, which keeps what is to survive in that store and tells that log. `random`
-    /// gives random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still, but
-    /// for those who wait for something.
-    pub fn new(config: &Config, astdb: Store, bus: Bus, random: fn() -> u64, now: u64) -> Embedded {
-        let astdb = Arc::new(astdb);
-        // What is wrong with it has been told by `check`.
-        let dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
-        let engine = Engine::new(Settings::new(config), dialplan, Arc::clone(&astdb), random(), now);
-        Embedded::with(engine, astdb, Some(bus))
+    /// A switch as the config folder describes it, which keeps what is to survive in `astdb` and tells its events to `bus`.
+    /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
+    /// but for those who wait for something.
+    pub fn new(config: &Config, astdb: Store, bus: Bus, seed: u64, now: u64) -> Embedded {
+        Embedded::from_files(config, &Disk::new(&config.dir), astdb, bus, seed, now)
     }
 
-    fn with(engine: Engine, astdb: Arc<Store>, bus: Option<Bus>) -> Embedded {
+    /// The same over files from elsewhere. What is wrong with them has been told by [`check`].
+    pub(crate) fn from_files(
+        config: &Config,
+        source: &dyn Source,
+        astdb: Store,
+        bus: Bus,
+        seed: u64,
+        now: u64,
+    ) -> Embedded {
+        let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
+        Embedded::with(settings, dialplan, astdb, seed, now, Some(bus))
+    }
+
+    fn with(
+        settings: Settings,
+        dialplan: Dialplan,
+        astdb: Store,
+        seed: u64,
+        now: u64,
+        bus: Option<Bus>,
+    ) -> Embedded {
+        let astdb = Arc::new(astdb);
+        let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
         let own = rows.iter().map(|row| row.spec.clone());
-        let others = [astdb_actions::ACTIONS, dialplan::actions::ACTIONS].concat();
-        let specs = own.chain(others).collect();
+        let dialplan = dialplan::actions::ACTIONS.iter().cloned();
+        let specs: Vec<ActionSpec> =
+            own.chain(astdb_actions::ACTIONS.iter().cloned()).chain(dialplan).collect();
         let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
         let commands = commands.into_iter().chain(astdb_console::commands()).collect();
         let shared = Shared {
@@ -127,44 +146,15 @@ impl Embedded {
             sooner: Condvar::new(),
             settled: Condvar::new(),
             bus,
-            astdb,
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), rows, specs, commands }
+        Embedded { shared: Arc::new(shared), astdb, rows, specs, commands }
     }
 
-    /// Runs something on the engine at that time, and tells what follows from it.
-    fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
-        let mut inner = self.shared.lock();
-        inner.engine.advance(micros);
-        let outcome = run(&mut inner.engine);
-        inner.engine.settle();
-        let wrote = std::mem::take(&mut inner.engine.wrote);
-        self.shared.publish(&mut inner);
-        drop(inner);
-        if wrote {
-            self.shared.astdb.settle();
-        }
-        outcome
-    }
-
-    /// Performs one of the engine's own actions.
-    fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        let answer =
-            self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
-        if let Answer::Waits(call) = answer {
-            let answered = self.shared.wait_for(call);
-            actions::settle_originate(answered, reply);
-        }
-    }
-
-    /// Stops what runs beside: nobody waits any more.
-    fn halt(&self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        let _inner = self.shared.lock();
-        self.shared.sooner.notify_all();
-        self.shared.settled.notify_all();
+    /// Shares which modules are loaded.
+    pub fn set_modules(&self, modules: Modules) {
+        self.shared.lock().engine.modules = modules;
     }
 
     /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.
@@ -204,7 +194,9 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.halt();
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
     }
 }
 
@@ -213,46 +205,48 @@ impl Switch for Embedded {
         &self.specs
     }
 
-    fn configure(&self, config: &Config) {
-        let dialplan = Dialplan::load(&config.extensions, &mut Vec::new());
-        self.with_engine(0, |engine| engine.configure(Settings::new(config), dialplan));
-    }
-
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        let name = message.action().unwrap_or_default();
-        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
-            return self.perform_own(row, caller, message, reply);
-        }
-        let name = name.to_ascii_lowercase();
-        if astdb_actions::perform(&name, &self.shared.astdb, message, reply) {
+        let name = message.action().unwrap_or_default().to_ascii_lowercase();
+        if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
-        self.with_engine(caller.micros, |engine| {
-            let channel = match message.value("Channel") {
-                b"" => Some(None),
-                channel => engine.find_channel(channel).map(Some),
-            };
-            match name.as_slice() {
-                b"showdialplan" => dialplan::actions::show_dialplan(&engine.dialplan, message, reply),
-                b"dialplanextensionadd" => {
-                    dialplan::actions::add_extension(&mut engine.dialplan, message, reply);
-                }
-                b"dialplanextensionremove" => {
-                    dialplan::actions::remove_extension(&mut engine.dialplan, message, reply);
-                }
-                b"getvar" => {
-                    let mut scope = channel.map(|channel| Asking::client(engine, channel).reading());
-                    let scope = scope.as_mut().map(|scope| scope as &mut dyn dialplan::Scope);
-                    dialplan::actions::getvar(caller, message, scope, reply);
-                }
-                b"setvar" => {
-                    let mut scope = channel.map(|channel| Asking::client(engine, channel));
-                    let scope = scope.as_mut().map(|scope| scope as &mut dyn dialplan::Scope);
-                    dialplan::actions::setvar(message, scope, reply);
-                }
-                _ => reply.error("Not supported by this switch"),
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let dialplan = &mut inner.engine.dialplan;
+        match name.as_slice() {
+            b"showdialplan" => return dialplan::actions::show_dialplan(dialplan, message, reply),
+            b"dialplanextensionadd" => return dialplan::actions::add_extension(dialplan, message, reply),
+            b"dialplanextensionremove" => {
+                return dialplan::actions::remove_extension(dialplan, message, reply);
             }
-        });
+            _ => {}
+        }
+        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(&name))
+        else {
+            return reply.error("Not supported by this switch");
+        };
+        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        let wrote = std::mem::take(&mut inner.engine.wrote);
+        if let Answer::Waits(call) = answer {
+            let answered = self.shared.wait_for(inner, call);
+            actions::settle_originate(answered, reply);
+        } else {
+            drop(inner);
+        }
+        if wrote {
+            self.astdb.settle();
+        }
+    }
+
+    fn configure(&self, config: &Config) {
+        let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
+        self.shared.lock().engine.configure(settings, dialplan);
+    }
+
+    fn stop(&self) {
+        self.astdb.close();
     }
 
     fn commands(&self) -> &[CommandSpec] {
@@ -260,18 +254,17 @@ impl Switch for Embedded {
     }
 
     fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
-        if let Some(outcome) = astdb_console::run(&self.shared.astdb, words, screen) {
+        if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
         }
-        self.with_engine(caller.micros, |engine| {
-            console::run(engine, words, screen)
-                .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
-        })
-    }
-
-    fn stop(&self) {
-        self.halt();
-        self.shared.astdb.close();
+        let mut inner = self.shared.lock();
+        inner.engine.advance(caller.micros);
+        let outcome = console::run(&mut inner.engine, words, screen).or_else(|| {
+            dialplan::actions::command(&mut Asking::client(&mut inner.engine, None), words, screen)
+        });
+        inner.engine.settle();
+        self.shared.publish(&mut inner);
+        outcome
     }
 
     fn calls(&self) -> Calls {
@@ -302,8 +295,7 @@ impl Shared {
     }
 
     /// Waits until a call is settled: whether it was answered.
-    fn wait_for(&self, call: CallId) -> bool {
-        let mut inner = self.lock();
+    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
         loop {
             if let Some(answered) = inner.engine.outcome(call) {
                 return answered;

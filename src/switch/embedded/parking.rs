@@ -174,7 +174,7 @@ impl Engine {
             return Some(wanted).filter(free);
         }
         let last = self.parking.last.get(&lot.name).copied().filter(|_| lot.find_next);
-        let behind = last.map(|last| last + 1..=lot.last).unwrap_or(1..=0);
+        let behind = last.into_iter().flat_map(|last| last + 1..=lot.last);
         behind.chain(lot.first..=lot.last).find(free)
     }
 

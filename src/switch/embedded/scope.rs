@@ -1,8 +1,10 @@
 //! What a text is substituted with: a channel's variables and functions, or those that need no channel.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
+use crate::modules;
 
 use super::astdb_functions::Functions;
 use super::channel::ChannelId;
@@ -17,47 +19,51 @@ pub(crate) struct Asking<'e> {
     pub(crate) channel: Option<ChannelId>,
     /// Whether functions that are closed to clients are open.
     pub(crate) trusted: bool,
-    depth: Depth,
-    /// What a question without a channel sets on the way: it is gone with the question. (core/getvar-functions-logic.)
+    /// What was set on the way by a question without a channel: it is gone with the question. (core/getvar-functions-logic.)
     lost: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    depth: Depth,
 }
 
 impl<'e> Asking<'e> {
     /// The dialplan of a channel asks.
     pub(crate) fn channel(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
-        Asking { engine, channel: Some(id), trusted: true, depth: Depth::default(), lost: None }
+        Asking { engine, channel: Some(id), trusted: true, lost: None, depth: Depth::default() }
     }
 
     /// A client asks.
     pub(crate) fn client(engine: &'e mut Engine, channel: Option<ChannelId>) -> Asking<'e> {
         let trusted = engine.settings.live_dangerously;
-        Asking { engine, channel, trusted, depth: Depth::default(), lost: None }
-    }
-
-    /// The same for one who only reads: what is set on the way is kept nowhere.
-    pub(crate) fn reading(mut self) -> Asking<'e> {
-        self.lost = self.channel.is_none().then(Vec::new);
-        self
+        Asking { engine, channel, trusted, lost: None, depth: Depth::default() }
     }
 }
 
 impl Asking<'_> {
-    /// Asks the functions of the database.
+    /// It only asks: without a channel nothing keeps what is set on the way.
+    pub(crate) fn only_asks(mut self) -> Self {
+        self.lost = self.channel.is_none().then(Vec::new);
+        self
+    }
+
+    /// Whether a function's module is loaded, if it has one of its own. (core/moduleload-unloaded-function.)
+    fn is_loaded(&self, function: &[u8]) -> bool {
+        let module = modules::find(&[b"func_", function].concat());
+        module.is_none_or(|module| self.engine.modules.is_loaded(module.name))
+    }
+
+    /// Asks a function of the database's.
     fn database<T>(&mut self, ask: impl FnOnce(&mut Functions<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut functions = Functions::new(&self.engine.astdb, self.trusted);
+        let astdb = Arc::clone(&self.engine.astdb);
+        let mut functions = Functions::new(&astdb, self.trusted);
         let answer = ask(&mut functions);
-        let wrote = functions.wrote();
-        self.engine.wrote |= wrote;
+        self.engine.wrote |= functions.has_written();
         answer
     }
 }
 
 impl Scope for Asking<'_> {
     fn variable(&mut self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        if let Some(lost) = &self.lost
-            && let Some(at) = lost.iter().rposition(|(own, _)| own == name)
-        {
-            return self.lost.as_ref().map(|lost| Cow::Borrowed(lost[at].1.as_slice()));
+        if let Some((_, value)) = self.lost.iter().flatten().rev().find(|(known, _)| known == name) {
+            return Some(Cow::Owned(value.clone()));
         }
         if let Some(value) = self.engine.built_in(self.channel, name) {
             return Some(Cow::Owned(value));
@@ -70,17 +76,19 @@ impl Scope for Asking<'_> {
     }
 
     fn set_variable(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        match (self.channel, &mut self.lost) {
-            (None, Some(lost)) if lost.len() >= MAX_LOST => Err(Fault::Full),
-            (None, Some(lost)) => {
-                lost.push((bare_name(name).to_vec(), value.to_vec()));
-                Ok(())
-            }
-            (Some(id), _) => {
+        match self.channel {
+            Some(id) => {
                 self.engine.set_channel_variable(id, name, value);
                 Ok(())
             }
-            (None, None) => self.set_global(name, value),
+            None => match &mut self.lost {
+                Some(lost) if lost.len() < MAX_LOST => {
+                    lost.push((bare_name(name).to_vec(), value.to_vec()));
+                    Ok(())
+                }
+                Some(_) => Err(Fault::Full),
+                None => self.set_global(name, value),
+            },
         }
     }
 
@@ -93,9 +101,12 @@ impl Scope for Asking<'_> {
     }
 
     fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+        if !self.is_loaded(name) {
+            return Err(Fault::Unknown);
+        }
         match functions::find(name) {
             Some(row) => row.reader(self.trusted)?(self, arguments),
-            None => match self.database(|database| database.read(name, arguments)) {
+            None => match self.database(|astdb| astdb.read(name, arguments)) {
                 Err(Fault::Unknown) => plain::read(self, name, arguments),
                 known => known,
             },
@@ -105,7 +116,7 @@ impl Scope for Asking<'_> {
     fn set_function(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
         match functions::find(name) {
             Some(row) => row.writer(self.trusted)?(self, arguments, value),
-            None => match self.database(|database| database.write(name, arguments, value)) {
+            None => match self.database(|astdb| astdb.write(name, arguments, value)) {
                 Err(Fault::Unknown) => plain::write(self, name, arguments, value),
                 known => known,
             },
@@ -189,5 +200,10 @@ impl Engine {
     }
 }
 
-/// How many variables a question may set that nobody keeps.
+/// How many variables a question may set on its way.
 const MAX_LOST: usize = 1000;
+
+/// A variable's name without the underscores that say who inherits it.
+pub(crate) fn plain_name(name: &[u8]) -> &[u8] {
+    bare_name(name)
+}

@@ -1,15 +1,19 @@
-//! What the configuration says of calls: of each file about them the part that is its own, and of others the lines that concern
-//! calls.
+//! What the config folder says of calls: cdr.conf, cel.conf, features.conf, queues.conf and the like, and of other files the
+//! lines that concern calls.
+
+use std::path::Path;
 
 use crate::ami::class::truth;
+use crate::config::Complaint;
 use crate::config::Config;
-use crate::config::ini::{Category, Document};
+use crate::config::ini::{self, Category, Document, Source};
 
 use super::agents;
 use super::cdr;
 use super::cel::Cel;
 use super::conference;
 use super::device::Endpoint;
+use super::dialplan::Dialplan;
 use super::parking;
 use super::queue;
 
@@ -38,23 +42,12 @@ pub(crate) struct Settings {
 }
 
 /// What features.conf says: the digits that callers dial in a bridge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Features {
     pub(crate) atxfer: Vec<u8>,
     pub(crate) blindxfer: Vec<u8>,
     pub(crate) disconnect: Vec<u8>,
     pub(crate) atxfer_abort: Vec<u8>,
-}
-
-impl Default for Features {
-    fn default() -> Features {
-        Features {
-            atxfer: Vec::new(),
-            blindxfer: b"#".to_vec(),
-            disconnect: b"*0".to_vec(),
-            atxfer_abort: b"*1".to_vec(),
-        }
-    }
 }
 
 impl Default for Settings {
@@ -65,7 +58,12 @@ impl Default for Settings {
             system_name: Vec::new(),
             live_dangerously: false,
             channelvars: Vec::new(),
-            features: Features::default(),
+            features: Features {
+                disconnect: b"*0".to_vec(),
+                blindxfer: b"#".to_vec(),
+                atxfer_abort: b"*1".to_vec(),
+                ..Features::default()
+            },
             cdr: cdr::Settings::default(),
             cel: None,
             parking: Some(parking::Settings::default()),
@@ -79,48 +77,93 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// What the configuration says of calls.
-    pub(crate) fn new(config: &Config) -> Settings {
-        let open = |name: &str| config.calls.get(name);
-        let mut settings = Settings {
-            version: config.amibox.astversion.clone(),
-            system_name: config.asterisk.systemname.clone().unwrap_or_default(),
-            live_dangerously: config.asterisk.live_dangerously,
-            channelvars: config.manager.channelvars.clone(),
-            features: Features::default(),
-            cdr: cdr::Settings::read(open("cdr.conf"), open("cdr_manager.conf")),
-            cel: open("cel.conf").and_then(Cel::read),
-            parking: open("res_parking.conf").map(parking::Settings::read),
-            queues: open("queues.conf")
-                .map(|document| queue::Settings::read(document, open("queuerules.conf"))),
-            agents: open("agents.conf").map(agents::read),
-            conferences: open("confbridge.conf").map(conference::Settings::read),
-            endpoints: open("devices.conf").map(super::device::read).unwrap_or_default(),
-            ..Settings::default()
-        };
-        if let Some(document) = open("features.conf") {
-            settings.features.read(document);
+/// Reads what calls need from the config folder: the settings, and the dialplan.
+pub(crate) fn load(
+    source: &dyn Source,
+    config: &Config,
+    complaints: &mut Vec<Complaint>,
+) -> (Settings, Dialplan) {
+    let mut open = |name: &str| -> Option<Document> {
+        match ini::parse(source, Path::new(name)) {
+            Ok(parsed) => {
+                complaints.extend(parsed.complaints);
+                (!parsed.invalid).then_some(parsed.document)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                complaints.push(Complaint::error(
+                    &source.root().join(name),
+                    0,
+                    format!("cannot be read: {error}"),
+                ));
+                None
+            }
         }
-        settings
+    };
+    let mut settings = Settings {
+        version: config.amibox.astversion.clone(),
+        system_name: config.asterisk.systemname.clone().unwrap_or_default(),
+        live_dangerously: config.asterisk.live_dangerously,
+        ..Settings::default()
+    };
+    if let Some(manager) = open("manager.conf") {
+        let names = |value: &[u8]| -> Vec<Vec<u8>> { list(value) };
+        settings.channelvars = section(&manager, b"general")
+            .and_then(|general| general.get("channelvars"))
+            .map(names)
+            .unwrap_or_default();
     }
-}
-
-impl Features {
-    fn read(&mut self, document: &Document) {
-        let map = section(document, b"featuremap");
-        let general = section(document, b"general");
-        for (category, name, into) in [
-            (map, "atxfer", &mut self.atxfer),
-            (map, "blindxfer", &mut self.blindxfer),
-            (map, "disconnect", &mut self.disconnect),
-            (general, "atxferabort", &mut self.atxfer_abort),
-        ] {
+    if let Some(features) = open("features.conf") {
+        let map = section(&features, b"featuremap");
+        let general = section(&features, b"general");
+        let own = &mut settings.features;
+        let read = |category: Option<&Category>, name: &str, into: &mut Vec<u8>| {
             if let Some(value) = category.and_then(|category| category.get(name)) {
                 *into = value.to_vec();
             }
+        };
+        read(map, "atxfer", &mut own.atxfer);
+        read(map, "blindxfer", &mut own.blindxfer);
+        read(map, "disconnect", &mut own.disconnect);
+        read(general, "atxferabort", &mut own.atxfer_abort);
+    }
+    let cdr_on = open("cdr.conf").map(|document| {
+        let general = section(&document, b"general");
+        settings.cdr.unanswered = flag(general, "unanswered", false);
+        flag(general, "enable", true)
+    });
+    settings.cdr.enabled = cdr_on.unwrap_or(true);
+    if let Some(document) = open("cdr_manager.conf") {
+        settings.cdr.events = settings.cdr.enabled && flag(section(&document, b"general"), "enabled", false);
+        if let Some(mappings) = section(&document, b"mappings") {
+            settings.cdr.mappings = mappings
+                .variables()
+                .iter()
+                .map(|line| (line.name().to_vec(), line.value().to_vec()))
+                .collect();
         }
     }
+    if let Some(document) = open("cel.conf") {
+        let general = section(&document, b"general");
+        let told = flag(general, "enable", false) && flag(section(&document, b"manager"), "enabled", false);
+        settings.cel = told.then(|| Cel {
+            events: general.and_then(|general| general.get("events")).map(list).unwrap_or_default(),
+            apps: general.and_then(|general| general.get("apps")).map(list).unwrap_or_default(),
+            dateformat: general.and_then(|general| general.get("dateformat")).map(<[u8]>::to_vec),
+        });
+    }
+    settings.parking = open("res_parking.conf").map(|document| parking::Settings::read(&document));
+    let queues = open("queues.conf");
+    let rules = open("queuerules.conf");
+    settings.queues = queues.map(|document| queue::Settings::read(&document, rules.as_ref()));
+    settings.agents = open("agents.conf").map(|document| agents::read(&document));
+    settings.conferences = open("confbridge.conf").map(|document| conference::Settings::read(&document));
+    if let Some(document) = open("devices.conf") {
+        settings.endpoints = super::device::read(&document);
+    }
+    let extensions = open("extensions.conf");
+    let dialplan = extensions.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
+    (settings, dialplan)
 }
 
 /// The first section of that name, in any case.

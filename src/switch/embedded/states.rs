@@ -223,6 +223,7 @@ impl Engine {
     }
 
     /// Every hint but patterns: context, extension, text, status.
+    #[allow(clippy::type_complexity)] // Four columns of a list, taken apart where they are told.
     pub(crate) fn extension_statuses(&mut self) -> Vec<(Vec<u8>, Vec<u8>, Vec<u8>, i32)> {
         self.watch_hints();
         let of = |hint: &Hint| {

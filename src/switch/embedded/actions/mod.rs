@@ -11,6 +11,7 @@ mod queues;
 mod states;
 mod status;
 mod transfer;
+mod variables;
 
 use crate::ami::{Message, Reply};
 use crate::switch::{ActionSpec, Caller};
@@ -126,6 +127,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,
+    variables::ACTIONS,
 ];
 
 /// Answers an Originate whose call is settled.

@@ -4,7 +4,6 @@ use crate::ami::class::truth;
 use crate::ami::{Classes, Reply};
 use crate::switch::{ActionSpec, Argument};
 
-use super::super::channel::Lines;
 use super::super::queue::members::{Newcomer, Refusal};
 use super::super::queue::{Queue, Stats};
 use super::super::states::DeviceState;

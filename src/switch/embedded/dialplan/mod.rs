@@ -26,7 +26,6 @@ use crate::date::Date;
 
 pub(crate) use context::{Context, Extension, Include};
 pub(crate) use globals::Globals;
-pub(crate) use load::application;
 pub(crate) use substitute::{Depth, Fault, Scope, Surroundings, assign, look_up, substitute};
 
 use pattern::{Fit, Pattern, PatternError, without_dashes};
