@@ -123,9 +123,7 @@ fn is_forbidden(application: &[u8], data: &[u8], write: Classes) -> bool {
         let parts = arguments::split(data, 9);
         return !arguments::get(&parts, 5).is_empty();
     }
-    RUNNING.iter().any(|name| is(name))
-        || REACHING.iter().any(|word| holds(word))
-        || access::needs_system(data)
+    RUNNING.iter().any(is) || REACHING.iter().any(holds) || access::needs_system(data)
 }
 
 /// Applications that run a program, or another application.
