@@ -211,6 +211,7 @@ impl Source for Folder {
 #[cfg(test)]
 pub(super) mod tests {
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -247,6 +248,15 @@ pub(super) mod tests {
     impl Drop for Place {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+
+    /// Tells the thread beside a test that it is over, also where it fails.
+    struct Stop<'a>(&'a AtomicBool);
+
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 
@@ -361,17 +371,79 @@ pub(super) mod tests {
         let place = Place::new("renames");
         let (one, two) = (place.dir.join("one"), place.dir.join("two"));
         fs::write(&one, "").unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     fs::rename(&one, &two).unwrap();
                     fs::rename(&two, &one).unwrap();
                 }
             });
-            let failed = (0..5000).filter(|_| place.folder.find(b"sub/up.conf").is_err()).count();
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(failed, 0);
+            let _stop = Stop(&done);
+            assert_eq!((0..5000).find(|_| place.folder.find(b"sub/up.conf").is_err()), None);
         });
+    }
+
+    /// Somebody swaps a file, and a folder, for links that lead out, all the time: not one byte comes from there.
+    #[test]
+    fn links_swapped_in_lead_nowhere() {
+        let mut place = Place::new("swap");
+        let etc = place.dir.join("etc");
+        let (file, folder) = (etc.join("swap.conf"), etc.join("swap"));
+        let swap = |name: &Path, new: &dyn Fn(&Path)| {
+            let beside = PathBuf::from(format!("{}.new", name.display()));
+            new(&beside);
+            // What was there goes to where the new one was, and then away.
+            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+            if rustix::fs::renameat_with(CWD, &beside, CWD, name, exchange).is_err() {
+                fs::rename(&beside, name).unwrap();
+            }
+            // Again where a file has come into it meanwhile.
+            while fs::symlink_metadata(&beside).is_ok() {
+                let _ = fs::remove_file(&beside).or_else(|_| fs::remove_dir_all(&beside));
+            }
+        };
+        let inside = |path: &Path| fs::write(path, "[a]\n").unwrap();
+        let outside = |path: &Path| symlink("../secret.conf", path).unwrap();
+        let folder_inside = |path: &Path| {
+            fs::create_dir(path).unwrap();
+            inside(&path.join("secret.conf"));
+        };
+        let folder_outside = |path: &Path| symlink(&place.dir, path).unwrap();
+        for asks_kernel in [true, false] {
+            place.folder.asks_kernel = asks_kernel;
+            let done = AtomicBool::new(false);
+            let (mut read, mut refused) = (0, 0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        swap(&file, &inside);
+                        swap(&folder, &folder_inside);
+                        swap(&file, &outside);
+                        swap(&folder, &folder_outside);
+                    }
+                });
+                let _stop = Stop(&done);
+                for n in 0..200_000 {
+                    let name = ["swap.conf", "swap/secret.conf"][n % 2];
+                    match place.folder.read(Path::new(name), 100) {
+                        Ok(bytes) => {
+                            assert_eq!(bytes, b"[a]\n", "{name}");
+                            read += 1;
+                        }
+                        Err(_) => refused += 1,
+                    }
+                    if n % 50 < 2 {
+                        let change = [(place.folder.root.join(name), b"[a]\n".to_vec())];
+                        let _ = place.folder.replace(&change);
+                    }
+                    if read > 1000 && refused > 1000 {
+                        break;
+                    }
+                }
+            });
+            assert_eq!(fs::read(place.dir.join("secret.conf")).unwrap(), b"[x]\n");
+            assert!(read > 100 && refused > 100, "{read} reads and {refused} refusals say nothing");
+        }
     }
 }
