@@ -218,7 +218,7 @@ fn update(call: &Call<'_>) -> Result<(), Refusal> {
     if !ini::parse(&after, &path).is_ok_and(|parsed| !parsed.invalid) {
         return Err(Refusal::Invalid);
     }
-    folder.replace(&rendered, &mut || ()).map_err(|error| {
+    folder.replace(&rendered).map_err(|error| {
         log::error!("{}: {error}", path.display());
         Refusal::Write(words(&error))
     })

@@ -9,8 +9,9 @@ use std::fmt;
 use super::ini::scan::{trim, trim_start};
 use super::ini::{Category, Document, Header, MAX_LINE, Origin, Place, Selector, Variable};
 
-/// One operation, as the headers of one number give it; what is missing is empty.
-#[derive(Clone, Debug, Default)]
+/// One operation, as the headers of one number give it; what is missing is empty. Values may be secrets: `Debug` leaves
+/// them out.
+#[derive(Clone, Default)]
 pub struct Operation {
     /// `Action-NNNNNN`: NewCat, RenameCat, DelCat, EmptyCat, Update, Delete, Append or Insert, in any case.
     pub action: Vec<u8>,
@@ -26,6 +27,17 @@ pub struct Operation {
     pub line: Vec<u8>,
     /// `Options-NNNNNN`: `allowdups`, `template`, `inherit="a,b"`, `catfilter="..."`, `ignoreerror`, parted by commas.
     pub options: Vec<u8>,
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        f.debug_struct("Operation")
+            .field("action", &text(&self.action))
+            .field("category", &text(&self.category))
+            .field("variable", &text(&self.variable))
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an operation cannot be done, in AMI's own words.

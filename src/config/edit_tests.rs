@@ -285,3 +285,16 @@ fn what_is_written_reads_back() {
         assert_eq!(said[0].len(), said[1].len(), "{}", text.escape_ascii());
     }
 }
+
+#[test]
+fn an_operation_shows_no_value() {
+    let operation = Operation {
+        action: b"Update".to_vec(),
+        value: b"h1dden".to_vec(),
+        matching: b"h1dden".to_vec(),
+        ..Operation::default()
+    };
+    let shown = format!("{operation:?}");
+    let bytes = format!("{:?}", b"h1dden").trim_matches(['[', ']']).to_owned();
+    assert!(shown.contains("Update") && !shown.contains("h1dden") && !shown.contains(&bytes), "{shown}");
+}

@@ -17,6 +17,7 @@ pub use render::{Context, Rendering};
 pub use select::Selector;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -137,8 +138,8 @@ impl Category {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CategoryId(u32);
 
-/// `name = value`.
-#[derive(Clone, Debug, Default)]
+/// `name = value`. The value may be a secret: `Debug` leaves it out.
+#[derive(Clone, Default)]
 pub struct Variable {
     pub(super) name: Vec<u8>,
     pub(super) value: Vec<u8>,
@@ -163,6 +164,13 @@ impl Variable {
     /// Whether it has this name, in letters of either case.
     pub fn is(&self, name: &[u8]) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(&self.name);
+        f.debug_struct("Variable").field("name", &name).field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
@@ -193,7 +201,7 @@ pub(super) struct Header {
 }
 
 /// A file, and what of it belongs to no category.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) includes: Vec<Include>,
@@ -201,6 +209,12 @@ pub(super) struct File {
     pub(super) trailing: Vec<Vec<u8>>,
     /// The number of that line, 0 if there is none.
     pub(super) last: u32,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// An `#include` or `#tryinclude` line.
@@ -222,13 +236,19 @@ pub(super) struct Place {
     pub(super) first: u32,
 }
 
-/// The comments that belong to a line.
-#[derive(Clone, Debug, Default)]
+/// The comments that belong to a line. A line may be one because its secret is out of use: `Debug` shows none.
+#[derive(Clone, Default)]
 pub(super) struct Notes {
     /// Comments, blank lines, and lines that were skipped, above it.
     pub(super) above: Vec<Vec<u8>>,
     /// The comment on the same line, from its semicolon on.
     pub(super) beside: Vec<u8>,
+}
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notes").field("above", &self.above.len()).finish_non_exhaustive()
+    }
 }
 
 /// The longest file that is read, in bytes: more is a mistake or an attack, and is refused.

@@ -187,3 +187,15 @@ fn bounds() {
     let refused = parse(&Memory::new(&[("a.conf", &large)]), Path::new("a.conf")).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
 }
+
+#[test]
+fn values_and_comments_show_nothing() {
+    let text = b"; was = h1dden\n[u](t)\nsecret = h1dden ; h1dden\n; secret = h1dden\n";
+    let text = [b"[t](!)\nsecret = h1dden\n", &text[..]].concat();
+    let memory = Memory::new(&[("a.conf", &text)]);
+    let parsed = parse(&memory, Path::new("a.conf")).unwrap();
+    assert_eq!(parsed.document.categories()[1].get("secret"), Some(&b"h1dden"[..]));
+    let shown = format!("{parsed:?}");
+    let bytes = format!("{:?}", b"h1dden").trim_matches(['[', ']']).to_owned();
+    assert!(!shown.contains("h1dden") && !shown.contains(&bytes), "{shown}");
+}

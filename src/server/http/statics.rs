@@ -2,14 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
-use rustix::io::Errno;
-
 use crate::config::Config;
+use crate::config::confined::Folder;
 use crate::date::Date;
 use crate::http::{Answer, Page, files};
 use crate::net::Stream;
@@ -82,24 +79,9 @@ fn not_found(path: &str, error: &io::Error) -> Page {
     Page::NOT_FOUND
 }
 
-/// Opens a file beneath the folder. Links may lead about within it, and not out of it: the kernel sees to that. Where it is
-/// too old for it, links lead nowhere.
+/// Opens a file beneath the folder. Links may lead about within it, and not out of it.
 fn open(folder: &Path, path: &str) -> io::Result<File> {
-    let below = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Neither a device nor a pipe is to be waited for.
-    let file = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let root = rustix::fs::open(folder, below | OFlags::RDONLY, Mode::empty())?;
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    match openat2(&root, path, file, Mode::empty(), beneath) {
-        Err(Errno::NOSYS | Errno::PERM) => {}
-        opened => return Ok(opened?.into()),
-    }
-    let mut at = root;
-    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    for part in folders.split('/').filter(|part| !part.is_empty()) {
-        at = openat(at.as_fd(), part, below | OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
-    }
-    Ok(openat(at.as_fd(), name, file | OFlags::NOFOLLOW, Mode::empty())?.into())
+    Folder::open(folder)?.open_below(Path::new(path))
 }
 
 /// How much of a file is read at once.
