@@ -1,7 +1,8 @@
 //! amibox.conf: what Asterisk has no setting for. It may be absent.
 
 use super::complaint::{Complaint, quote};
-use super::ini::Document;
+use super::gateway::{self, Gateway};
+use super::ini::{Document, Source};
 use super::settings::Settings;
 
 /// What amibox.conf says.
@@ -11,6 +12,8 @@ pub struct Amibox {
     pub astversion: String,
     /// `switch`: what stands behind the interface. Default: embedded.
     pub switch: Switch,
+    /// The servers of a gateway; none where the switch is another.
+    pub gateway: Gateway,
 }
 
 /// What stands behind the interface.
@@ -19,16 +22,19 @@ pub enum Switch {
     /// amibox's own.
     #[default]
     Embedded,
+    /// One or many Asterisk servers.
+    Gateway,
 }
 
 impl Default for Amibox {
     fn default() -> Amibox {
-        Amibox { astversion: "22.10.1".to_owned(), switch: Switch::Embedded }
+        Amibox { astversion: "22.10.1".to_owned(), switch: Switch::Embedded, gateway: Gateway::default() }
     }
 }
 
 impl Amibox {
-    pub(super) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> Amibox {
+    /// Files that the sections name are read through `source`.
+    pub(super) fn read(document: &Document, source: &dyn Source, complaints: &mut Vec<Complaint>) -> Amibox {
         let mut amibox = Amibox::default();
         let mut settings = Settings::of(document, b"general", complaints);
         if let Some(line) = settings.last("astversion") {
@@ -43,12 +49,20 @@ impl Amibox {
                 }
             }
         }
-        if let Some(line) = settings.last("switch")
-            && !line.value().eq_ignore_ascii_case(b"embedded")
-        {
-            settings.error(line, format!("switch = {}: embedded expected", quote(line.value())));
+        if let Some(line) = settings.last("switch") {
+            match line.value().to_ascii_lowercase().as_slice() {
+                b"embedded" => {}
+                b"gateway" => amibox.switch = Switch::Gateway,
+                _ => settings
+                    .error(line, format!("switch = {}: embedded or gateway expected", quote(line.value()))),
+            }
         }
+        // Who tries both kinds of switch need not take these out.
+        settings.ignored(gateway::SETTINGS);
         settings.finish();
+        if amibox.switch == Switch::Gateway {
+            amibox.gateway = Gateway::read(document, source, complaints);
+        }
         amibox
     }
 }

@@ -121,7 +121,7 @@ fn what_stops_the_start() {
     check(
         &[rest, ("amibox.conf", "[general]\nswitch = none\n")],
         false,
-        &["/etc/x/amibox.conf:2: error: switch = \"none\": embedded expected"],
+        &["/etc/x/amibox.conf:2: error: switch = \"none\": embedded or gateway expected"],
     );
     // An included file that is half read could lack the very line that keeps somebody out.
     check(
@@ -217,6 +217,57 @@ fn asterisk_and_amibox() {
         &[
             "/etc/x/amibox.conf:2: warning: astversion = \"new\": a version such as 20.9.3 expected; 22.10.1 stays",
             "/etc/x/amibox.conf:3: warning: \"siwtch\" is no setting here, the line is skipped; did you mean \"switch\"?",
+        ],
+    );
+}
+
+#[test]
+fn a_gateway_and_its_servers() {
+    let rest = ("manager.conf", "[general]\n");
+    let amibox = "[general]\nswitch = gateway\ncoalesce = 50\n\
+                  [pbx1]\ntype = upstream\naddress = a:1, [::1], b\nusername = u\nsecretfile = pbx1.secret\ntls = yes\n\
+                  [pbx2]\ntype = upstream\naddress = 10.0.0.2\nusername = u\nsecret = s\npool = 3\nreconnect = 1-5\n";
+    let gateway = |extra: &str| {
+        let text = amibox.replacen("[pbx1]", &format!("{extra}[pbx1]"), 1);
+        let loaded = load_files(&[rest, ("amibox.conf", &text), ("pbx1.secret", "t0p\n\nrest")]);
+        assert_eq!(loaded.complaints, []);
+        loaded.config.unwrap().amibox.gateway
+    };
+    let found = gateway("");
+    assert_eq!((found.default, found.servertag, found.coalesce.as_millis()), (0, true, 50));
+    let [first, second] = &found.upstreams[..] else { panic!("{found:?}") };
+    assert_eq!(first.addresses, [("a".into(), 1), ("::1".into(), 5039), ("b".into(), 5039)]);
+    assert_eq!((first.secret.clear(), first.tls.is_some(), first.pool), (Some(&b"t0p"[..]), true, 8));
+    assert_eq!((&second.addresses, second.pool), (&vec![("10.0.0.2".into(), 5038)], 3));
+    assert_eq!(second.reconnect.1.as_secs(), 5);
+    assert!(!format!("{found:?}").contains("t0p"));
+    assert_eq!(gateway("default = PBX2\nservertag = no\n").default, 1);
+
+    let check = |text: &str, expect: &[&str]| check(&[rest, ("amibox.conf", text)], false, expect);
+    check(
+        "[general]\nswitch = gateway\n",
+        &["/etc/x/amibox.conf:2: error: switch = gateway: a section with type = upstream is missing"],
+    );
+    check(
+        "[general]\nswitch = gateway\n[a]\ntype = upstream\npool = 0\nsecretfile = x\n[b]\nsecret = s\naddress = x:y\nusername = u\n",
+        &[
+            "/etc/x/amibox.conf:3: error: server \"a\": address = HOST is missing",
+            "/etc/x/amibox.conf:3: error: server \"a\": username = USER is missing",
+            "/etc/x/amibox.conf:5: warning: pool = \"0\": a number from 1 to 256 expected; 8 stays",
+            "/etc/x/amibox.conf:6: error: secretfile = \"x\": cannot be read: entity not found",
+            "/etc/x/amibox.conf:7: error: server \"b\": type = upstream is missing",
+            "/etc/x/amibox.conf:9: error: address = \"x:y\": HOST or HOST:PORT expected",
+        ],
+    );
+    let server = "[a]\ntype = upstream\naddress = a\nusername = u\n";
+    check(
+        &format!("[general]\nswitch = gateway\ndefault = b\n{server}secret = s\n"),
+        &["/etc/x/amibox.conf:3: error: default = \"b\": there is no such server"],
+    );
+    check(
+        &format!("[general]\nswitch = gateway\n{server}secret = {{pbkdf2-sha256}}1$01$02\n"),
+        &[
+            "/etc/x/amibox.conf:7: error: the secret itself is needed here, neither nothing nor a digest of it",
         ],
     );
 }
