@@ -1,0 +1,143 @@
+//! The embedded switch, from outside: actions, dialplans, expressions.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use amibox::actions::Core;
+use amibox::ami::decode::{Decoded, Decoder};
+use amibox::ami::filter::Filters;
+use amibox::ami::{Classes, Message, Reply};
+use amibox::bus::Bus;
+use amibox::config::manager::User;
+use amibox::modules::Modules;
+use amibox::session::{Login, Session, Transport};
+use amibox::switch::embedded::Embedded;
+use amibox::switch::embedded::astdb::Store;
+use amibox::switch::{Caller, Switch};
+
+use crate::FOLDER;
+use crate::corpus::Folder;
+
+/// A stream of packets, each run as a client's action who may do everything. `@tick SECONDS` lets time pass.
+pub(crate) fn actions(data: &[u8]) {
+    play(DIALPLAN.as_bytes(), data);
+}
+
+/// A dialplan, which calls to `s` in `x` run through.
+pub(crate) fn dialplan(data: &[u8]) {
+    play(data, CALLS.as_bytes());
+}
+
+fn play(dialplan: &[u8], packets: &[u8]) {
+    let bench = Bench::new(dialplan);
+    let mut now = START;
+    let mut out = Vec::new();
+    let mut decoder = Decoder::default();
+    let mut input = packets;
+    for _ in 0..MOST_PACKETS {
+        let (used, decoded) = decoder.decode(input);
+        input = &input[used..];
+        let message = decoder.message();
+        match decoded {
+            Decoded::More => break,
+            Decoded::Broken(defect) => bench.core.refuse(message, defect, &mut out),
+            // These write to the folder, and have a target of their own.
+            Decoded::Message if message.action().is_some_and(writes_files) => {}
+            Decoded::Message => {
+                now += ticks(message);
+                bench.core.run(&bench.session, message, now, &mut out);
+            }
+        }
+        while bench.session.catch_up(&bench.core.bus, &mut out).is_ok_and(|done| !done) {
+            out.clear();
+        }
+        out.clear();
+    }
+}
+
+fn writes_files(action: &[u8]) -> bool {
+    ["UpdateConfig", "CreateConfig"].iter().any(|name| action.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// How much time passes before a message, in microseconds.
+fn ticks(message: &Message) -> u64 {
+    let asked = message.lines().find_map(|line| {
+        std::str::from_utf8(line.text.strip_prefix(b"@tick ")?).ok()?.trim().parse::<u64>().ok()
+    });
+    asked.unwrap_or(0).min(3600) * 1_000_000 + 100_000
+}
+
+/// An expression, as Getvar evaluates it and Setvar sets it.
+pub(crate) fn expressions(data: &[u8]) {
+    let switch = Embedded::default();
+    let caller = Caller { user: b"ops", write: Classes::ALL, micros: START };
+    let text = [b"EVAL(", data, b")"].concat();
+    for (action, variable, value) in [
+        ("Setvar", &b"A"[..], &b"1,2-3"[..]),
+        ("Getvar", &text, b""),
+        ("Getvar", data, b""),
+        ("Setvar", data, data),
+        ("Getvar", &text, b""),
+    ] {
+        let mut message = Message::new();
+        message.push(b"Action", action.as_bytes());
+        message.push(b"Variable", variable);
+        message.push(b"Value", value);
+        let mut out = Vec::new();
+        switch.perform(&caller, &message, &mut Reply::new(&mut out, None));
+        assert!(out.ends_with(b"\r\n\r\n"), "{}", out.escape_ascii());
+        assert!(out.len() < MOST_ANSWER, "{} bytes", out.len());
+    }
+}
+
+/// A server in memory, and a session that is logged in with every class.
+struct Bench {
+    core: Core,
+    session: Arc<Session>,
+}
+
+impl Bench {
+    fn new(dialplan: &[u8]) -> Bench {
+        let config = FOLDER.with_borrow_mut(|folder| {
+            let folder = folder.get_or_insert_with(Folder::new);
+            folder.fill(&[
+                ("manager.conf", b"[general]\nenabled=yes\n"),
+                ("extensions.conf", dialplan),
+                ("queues.conf", QUEUES.as_bytes()),
+            ]);
+            amibox::config::load(folder.path()).config.expect("this manager.conf is sound")
+        });
+        let bus = Bus::new().expect("a descriptor can be had");
+        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), 7, START);
+        let core = Core::new(Arc::new(config), bus, Modules::default(), Box::new(switch), START, || 7);
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
+        let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, START, None));
+        let user = User { name: b"ops".to_vec(), ..User::default() };
+        let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(user) };
+        let head = core.bus.head();
+        let admitted = core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), head);
+        admitted.expect("this user may log in as often as it likes");
+        Bench { core, session }
+    }
+}
+
+/// When the servers start: Unix time in microseconds.
+const START: u64 = 1_795_407_482_000_000;
+
+/// How many packets of an input are played.
+const MOST_PACKETS: usize = 60;
+
+/// More than any answer needs.
+const MOST_ANSWER: usize = 4 << 20;
+
+const CALLS: &str = "Action: Originate\nChannel: Local/s@x/n\nContext: x\nExten: s\nPriority: 1\nAsync: yes\n\n\
+    @tick 2\nAction: ShowDialPlan\n\n\
+    Action: Originate\nChannel: Local/s@x\nApplication: Wait\nData: 5\nTimeout: 3000\n\n\
+    @tick 30\nAction: Status\nAllVariables: true\n\nAction: ExtensionStateList\n\n@tick 600\nAction: CoreShowChannels\n\n";
+
+const DIALPLAN: &str = "[x]\nexten => echo,1,Answer()\n same => n,Echo()\nexten => wait,1,Answer()\n same => n,Wait(20)\n\
+    exten => dial,1,Dial(Local/echo@x&Local/wait@x/n,10,gm)\n same => n,Hangup(17)\n\
+    exten => loop,1,Dial(Local/loop@x/n)\nexten => queue,1,Queue(q,,,,30)\nexten => conf,1,ConfBridge(1)\n\
+    exten => park,1,Park()\nexten => s,hint,Custom:a&Queue:q\nexten => h,1,NoOp()\nexten => _X.,1,Read(d,,3)\n same => n,Bridge(${d})\n";
+
+const QUEUES: &str = "[general]\n[q]\nmember => Local/echo@x\n";
