@@ -59,7 +59,7 @@ fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
 
 fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
-    for row in call.core.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
+    for row in call.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
         let spec = &row.spec;
         reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
     }
@@ -124,7 +124,8 @@ pub(super) const ACTIONS: &[Row] = &[
         )
         .since("0.2.0"),
         ping,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Events",
@@ -135,7 +136,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  are not sent later.",
         ),
         events,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Filter",
@@ -158,7 +160,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  the whole event.",
         ),
         filter,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "ListCommands",
@@ -168,7 +171,8 @@ pub(super) const ACTIONS: &[Row] = &[
             "Answers with a header for each action: its name, what it does, and the classes that permit it.",
         ),
         list_commands,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "UserEvent",
@@ -195,7 +199,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  The answer comes then, with the events that this session may see and WaitEventComplete behind them.",
         ),
         wait_event,
-    ),
+    )
+    .local(),
 ];
 
 #[cfg(test)]

@@ -64,7 +64,6 @@ pub struct Embedded {
     astdb: Arc<Store>,
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
-    specs: Vec<ActionSpec>,
     commands: Vec<CommandSpec>,
 }
 
@@ -135,10 +134,6 @@ impl Embedded {
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
-        let own = rows.iter().map(|row| row.spec.clone());
-        let dialplan = dialplan::actions::ACTIONS.iter().cloned();
-        let specs: Vec<ActionSpec> =
-            own.chain(astdb_actions::ACTIONS.iter().cloned()).chain(dialplan).collect();
         let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
         let commands = commands.into_iter().chain(astdb_console::commands()).collect();
         let shared = Shared {
@@ -149,7 +144,7 @@ impl Embedded {
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, specs, commands }
+        Embedded { shared: Arc::new(shared), astdb, rows, commands }
     }
 
     /// Shares which modules are loaded.
@@ -201,8 +196,9 @@ impl Drop for Embedded {
 }
 
 impl Switch for Embedded {
-    fn actions(&self) -> &[ActionSpec] {
-        &self.specs
+    fn actions(&self) -> Vec<ActionSpec> {
+        let own = self.rows.iter().map(|row| row.spec.clone());
+        own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {

@@ -34,7 +34,7 @@ impl Small {
     }
 
     fn perform(&mut self, message: &Message, reply: &mut Reply<'_>) {
-        let caller = Caller { user: b"ops", write: self.write, micros: 1_795_407_482_000_000 };
+        let caller = Caller { user: b"ops", write: self.write, micros: 1_795_407_482_000_000, client: None };
         let is_there = message.value("Channel").is_empty();
         match message.action().unwrap_or_default().to_ascii_lowercase().as_slice() {
             b"showdialplan" => show_dialplan(&self.dialplan, message, reply),
