@@ -115,10 +115,23 @@ impl Stream {
 
     /// Sleeps until something can be read (`true`), the waker is raised, or the time is over.
     pub fn wait(&self, waker: &Waker, until: Option<Instant>) -> io::Result<bool> {
+        Ok(self.wait_beside(Some((waker.as_fd(), PollFlags::IN)), until)?[0])
+    }
+
+    /// Sleeps until something can be read, another descriptor is ready, or the time is over: which of the two it was.
+    pub fn wait_beside(
+        &self,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
+        until: Option<Instant>,
+    ) -> io::Result<[bool; 2]> {
         if self.tls.as_ref().is_some_and(|tls| has_plaintext(&mut lock(tls))) {
-            return Ok(true);
+            return Ok([true, false]);
         }
-        Ok(wait(&[(self.as_fd(), PollFlags::IN), (waker.as_fd(), PollFlags::IN)], until)?[0])
+        let Some(other) = other else {
+            return Ok([wait_one(self.as_fd(), PollFlags::IN, until)?, false]);
+        };
+        let ready = wait(&[(self.as_fd(), PollFlags::IN), other], until)?;
+        Ok([ready[0], ready[1]])
     }
 
     /// Writes what the socket takes without waiting: how many of the bytes it took. Over TLS, bytes may be taken that a
