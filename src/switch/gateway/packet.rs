@@ -50,6 +50,8 @@ pub(crate) struct Line<'a> {
     pub(crate) name: &'a [u8],
     /// What stands behind the colon, leading blanks and the ending left out; empty where there is no colon.
     pub(crate) value: &'a [u8],
+    /// Where the value begins in the packet.
+    value_start: usize,
 }
 
 /// The upstream's fault: a packet of more than [`MAX_PACKET`] bytes. What comes behind it cannot be told apart any more.
@@ -217,6 +219,11 @@ impl std::fmt::Debug for Packet<'_> {
 }
 
 impl Line<'_> {
+    /// Where the value stands in the packet.
+    pub(crate) fn value_range(&self) -> Range<usize> {
+        self.value_start..self.value_start + self.value.len()
+    }
+
     /// Whether this is a header of that name, in any case.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
@@ -228,12 +235,12 @@ fn line_at(text: &[u8], range: Range<usize>) -> Line<'_> {
     let line = &text[range.clone()];
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let (name, value) = match line.iter().position(|&b| b == b':') {
-        Some(colon) => (&line[..colon], &line[colon + 1..]),
-        None => (&line[..0], &line[..0]),
+    let Some(colon) = line.iter().position(|&b| b == b':') else {
+        return Line { name: &[], value: &[], value_start: range.start + line.len(), range };
     };
-    let blanks = value.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    Line { range, name, value: &value[blanks..] }
+    let blanks = line[colon + 1..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let value = colon + 1 + blanks;
+    Line { name: &line[..colon], value: &line[value..], value_start: range.start + value, range }
 }
 
 /// Where the first CR LF CR LF at or behind `from` begins and ends, or from where to look when more has arrived.
