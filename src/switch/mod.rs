@@ -8,6 +8,7 @@ pub mod console;
 // Queues come next: what they lean on is laid out already.
 #[allow(dead_code)]
 pub mod embedded;
+pub(crate) mod gateway;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;

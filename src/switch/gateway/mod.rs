@@ -1,0 +1,6 @@
+//! The gateway: one safe AMI in front of one or many Asterisk servers.
+#![allow(dead_code)]
+
+mod answer;
+mod id;
+mod packet;
