@@ -3,4 +3,5 @@
 
 mod answer;
 mod id;
+mod listing;
 mod packet;
