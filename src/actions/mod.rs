@@ -195,6 +195,9 @@ impl<'a> Call<'a> {
             return self.deny(name, reply);
         }
         let Some(row) = row else {
+            if let Some(trouble) = self.core.switch.trouble() {
+                return reply.error(trouble);
+            }
             self.tell_bad_format(Some(name));
             let text = [
                 b"Invalid/unknown command: ",

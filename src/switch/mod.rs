@@ -8,7 +8,7 @@ pub mod console;
 // Queues come next: what they lean on is laid out already.
 #[allow(dead_code)]
 pub mod embedded;
-pub(crate) mod gateway;
+pub mod gateway;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
@@ -32,6 +32,11 @@ pub trait Switch: Send + Sync {
     /// and the like) is the server's own, and every other action is the switch's or there is none.
     fn is_remote(&self) -> bool {
         false
+    }
+
+    /// Why it cannot say now which actions it has, for a client who asks for one that is not known.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     /// Takes over what another configuration says of it. The first one comes before any action.

@@ -131,6 +131,11 @@ impl Collector {
         }
     }
 
+    /// Whether nothing of the answer has come yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.answer.is_empty()
+    }
+
     /// The answer, once it is whole.
     pub(crate) fn finish(self) -> Answer {
         self.answer
@@ -186,6 +191,11 @@ impl Answer {
     /// Whether it is a list, of either kind.
     pub(crate) fn is_list(&self) -> bool {
         self.complete.is_some() || self.response().is_some_and(|r| is_start(r) || announces_events(r))
+    }
+
+    /// Whether it is a list that said that it would say where it ends, and did not.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.complete.is_none() && self.response().is_some_and(is_start)
     }
 
     /// Whether the upstream said nothing at all.
