@@ -98,6 +98,18 @@ pub struct Figure {
     pub value: u64,
 }
 
+impl Figure {
+    /// A number that only ever grows.
+    pub fn counter(name: &'static str, help: &'static str, value: u64) -> Figure {
+        Figure { name, help, grows: true, label: None, value }
+    }
+
+    /// A number that goes up and down.
+    pub fn gauge(name: &'static str, help: &'static str, value: u64) -> Figure {
+        Figure { name, help, grows: false, label: None, value }
+    }
+}
+
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
