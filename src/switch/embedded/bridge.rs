@@ -21,7 +21,6 @@ pub(crate) struct Bridge {
     pub(crate) name: Vec<u8>,
     /// In the order in which they came.
     pub(crate) channels: Vec<ChannelId>,
-    pub(crate) created: u64,
 }
 
 /// What a bridge is for.
@@ -87,11 +86,6 @@ impl Bridge {
         put("BridgeVideoSourceMode", b"none");
         into.add(&lines);
     }
-
-    /// Its type, as BridgeList asks for it.
-    pub(crate) fn type_name(&self) -> &'static str {
-        self.kind.words().0
-    }
 }
 
 impl Engine {
@@ -99,7 +93,7 @@ impl Engine {
     pub(crate) fn create_bridge(&mut self, kind: Kind, name: &[u8]) -> BridgeId {
         let id = BridgeId(self.next_channel_id().0);
         let uuid = self.ids.uuid();
-        let bridge = Bridge { uuid, kind, name: name.to_vec(), channels: Vec::new(), created: self.now };
+        let bridge = Bridge { uuid, kind, name: name.to_vec(), channels: Vec::new() };
         self.bridges.insert(id, bridge);
         self.tell_bridge("BridgeCreate", id, None);
         id

@@ -28,8 +28,6 @@ pub(crate) struct Dial {
     cause: u8,
     rang: bool,
     answered: Option<u64>,
-    /// Digits of a feature code that may go on.
-    code: Vec<u8>,
 }
 
 /// A channel that is called.
@@ -95,7 +93,6 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         cause: 0,
         rang: false,
         answered: None,
-        code: Vec::new(),
     };
     if let Some(routine) = dial.options.get(b'B').map(gosub_target) {
         let mut dial = dial;

@@ -24,8 +24,6 @@ pub(crate) enum Frame {
     DigitEnd(u8, u32),
     Text(Vec<u8>),
     Flash,
-    Hold(Vec<u8>),
-    Unhold,
     /// Sound: whoever waits for media to flow goes on.
     Media,
 }
@@ -50,10 +48,6 @@ impl Engine {
                 });
             }
             Frame::Flash => self.tell(id, "Flash", Classes::CALL, |_| {}),
-            Frame::Hold(class) => self.tell(id, "Hold", Classes::CALL, |event| {
-                event.header("MusicClass", class);
-            }),
-            Frame::Unhold => self.tell(id, "Unhold", Classes::CALL, |_| {}),
             Frame::Media if channel.bridge.is_none() && channel.owner == Owner::Nobody => {
                 return self.feed(id, Input::Frame(frame));
             }
