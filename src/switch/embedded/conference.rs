@@ -198,7 +198,7 @@ impl Engine {
         fill: impl FnOnce(&mut Event),
     ) {
         let mut event = Event::new(event, Classes::CALL).with("Conference", name);
-        self.put_bridge(&mut event, bridge);
+        self.put_bridge(&mut event, "", bridge);
         if let Some(id) = member {
             self.put(&mut event, "", id);
         }

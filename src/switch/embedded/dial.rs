@@ -495,26 +495,39 @@ impl Engine {
         match owner {
             Owner::Nobody => {}
             Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
             Owner::Originate(call) => self.originate_hears(call, id, frame),
         }
     }
 
     /// A digit in a bridge: whether it belongs to a feature's code.
     pub(crate) fn feature_digit(&mut self, id: ChannelId, digit: u8) -> bool {
+        if self.transfer_digit(id, digit) {
+            return true;
+        }
         let features = self.features(id);
-        if !features.hangup {
-            return false;
-        }
-        let code = self.settings.features.disconnect.clone();
-        let Some(channel) = self.channel_mut(id) else { return false };
+        let codes = &self.settings.features;
+        let known: [(bool, &[u8]); 3] = [
+            (features.hangup, &codes.disconnect),
+            (features.transfer, &codes.blindxfer),
+            (features.transfer, &codes.atxfer),
+        ];
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
         channel.digits.push(digit);
-        if !code.starts_with(&channel.digits) {
+        let begins = |(on, code): &(bool, &[u8])| *on && code.starts_with(&channel.digits);
+        if !known.iter().any(begins) {
             channel.digits.clear();
             return false;
         }
-        if channel.digits == code {
+        let is_whole = |(on, code): &(bool, &[u8])| *on && *code == channel.digits;
+        let whole = known.iter().position(is_whole);
+        if whole.is_some() {
             channel.digits.clear();
-            self.soft_hangup(id, Some(causes::NORMAL));
+        }
+        match whole {
+            None => {}
+            Some(0) => self.soft_hangup(id, Some(causes::NORMAL)),
+            Some(at) => self.dial_transfer(id, at == 2),
         }
         true
     }

@@ -46,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) agi_commands: u32,
     pub(crate) optimizations: u32,
     pub(crate) states: super::states::States,
+    pub(crate) transfers: super::transfer::Transfers,
     pub(crate) parking: super::parking::Parking,
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
@@ -92,6 +93,10 @@ pub(crate) enum Timer {
     DigitEnd(ChannelId, u8, u32),
     /// A bridge made by Dial with a limit ends: the caller.
     Limit(ChannelId, u64),
+    /// Whom an attended transfer calls does not answer: the transferer.
+    Transfer(ChannelId, u64),
+    /// A transferer dials no further.
+    TransferDigits(ChannelId, u64),
     /// What a device of devices.conf does next.
     Device(ChannelId, u8),
 }
@@ -122,6 +127,7 @@ impl Engine {
             agi_commands: 0,
             optimizations: 0,
             states: super::states::States::default(),
+            transfers: super::transfer::Transfers::default(),
             parking: super::parking::Parking::default(),
             queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
@@ -209,6 +215,8 @@ impl Engine {
             Timer::Originate(call) => self.originate_timeout(call),
             Timer::DigitEnd(id, digit, milliseconds) => self.hear(id, Frame::DigitEnd(digit, milliseconds)),
             Timer::Limit(id, alarm) => self.dial_limit(id, alarm),
+            Timer::Transfer(id, alarm) => self.transfer_timeout(id, alarm),
+            Timer::TransferDigits(id, alarm) => self.transfer_digits_timeout(id, alarm),
             Timer::Device(id, step) => self.device_step(id, step),
         }
     }

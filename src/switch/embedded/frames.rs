@@ -70,6 +70,7 @@ impl Engine {
             Owner::Nobody => {}
             Owner::Dial(caller) => self.feed(caller, Input::Outgoing(id, frame)),
             Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
             Owner::Originate(call) => self.originate_hears(call, id, frame),
         }
     }

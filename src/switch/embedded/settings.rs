@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::ini::{self, Category, Document, Source};
 
 use super::agents;
+use super::apps::seconds;
 use super::cdr;
 use super::cel::Cel;
 use super::conference;
@@ -48,6 +49,8 @@ pub(crate) struct Features {
     pub(crate) blindxfer: Vec<u8>,
     pub(crate) disconnect: Vec<u8>,
     pub(crate) atxfer_abort: Vec<u8>,
+    /// How long whom an attended transfer calls may ring, in microseconds.
+    pub(crate) atxfer_no_answer: u64,
 }
 
 impl Default for Settings {
@@ -62,6 +65,7 @@ impl Default for Settings {
                 disconnect: b"*0".to_vec(),
                 blindxfer: b"#".to_vec(),
                 atxfer_abort: b"*1".to_vec(),
+                atxfer_no_answer: 15_000_000,
                 ..Features::default()
             },
             cdr: cdr::Settings::default(),
@@ -126,6 +130,10 @@ pub(crate) fn load(
         read(map, "blindxfer", &mut own.blindxfer);
         read(map, "disconnect", &mut own.disconnect);
         read(general, "atxferabort", &mut own.atxfer_abort);
+        if let Some(time) = general.and_then(|general| general.get("atxfernoanswertimeout")).and_then(seconds)
+        {
+            own.atxfer_no_answer = time;
+        }
     }
     let cdr_on = open("cdr.conf").map(|document| {
         let general = section(&document, b"general");

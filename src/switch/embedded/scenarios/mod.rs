@@ -1,3 +1,4 @@
 //! Whole calls, played against the switch in memory: what the transcripts do not show.
 
 mod core;
+mod transfers;
