@@ -270,6 +270,10 @@ impl Engine {
         }
     }
 
+    fn cause_of(&self, leg: ChannelId) -> u8 {
+        self.channel(leg).map_or(0, |channel| channel.hangup_cause)
+    }
+
     fn keep_dial(&mut self, id: ChannelId, dial: Box<Dial>) {
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Dial(dial);
@@ -303,8 +307,8 @@ impl Engine {
             }
             Frame::Busy | Frame::Congestion | Frame::Hangup(_) => {
                 let (status, cause) = match frame {
-                    Frame::Busy => ("BUSY", 0),
-                    Frame::Congestion => ("CONGESTION", 0),
+                    Frame::Busy => ("BUSY", self.cause_of(leg)),
+                    Frame::Congestion => ("CONGESTION", self.cause_of(leg)),
                     Frame::Hangup(cause) => (status_of(cause), cause),
                     _ => ("", 0),
                 };

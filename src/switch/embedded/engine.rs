@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
+use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::frames::Frame;
 use super::ids::Ids;
@@ -98,7 +99,7 @@ pub(crate) enum Timer {
     /// A transferer dials no further.
     TransferDigits(ChannelId, u64),
     /// What a device of devices.conf does next.
-    Device(ChannelId, u8),
+    Device(ChannelId, super::device::Step),
 }
 
 impl Engine {
@@ -140,9 +141,12 @@ impl Engine {
             date: None,
             settings,
         };
+        engine.watch_devices(&Devices::default());
         engine.watch_hints();
         engine.recall_members();
         engine.queue_begin();
+        // Nobody has been listening.
+        engine.events.clear();
         engine
     }
 
@@ -151,9 +155,10 @@ impl Engine {
         dialplan.succeed(&self.dialplan);
         self.dialplan = dialplan;
         self.queues.configure(settings.queues.as_ref(), self.now);
-        self.settings = settings;
-        self.queue_begin();
+        let old = std::mem::replace(&mut self.settings, settings);
         self.watch_hints();
+        self.watch_devices(&old.devices);
+        self.queue_begin();
     }
 
     /// When [`Engine::advance`] is due: Unix time in microseconds.

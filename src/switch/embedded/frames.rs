@@ -135,14 +135,13 @@ impl Engine {
         self.end_channel(id);
     }
 
-    /// Says something on a channel's near side: the other half of a Local pair hears it.
+    /// Says something on a channel's near side: the other half of a Local pair hears it. To a device it does not matter.
     pub(crate) fn indicate(&mut self, id: ChannelId, frame: Frame) {
         match self.channels.get(&id).map(|channel| &channel.tech) {
             Some(Tech::Local(local)) => {
                 let other = local.other;
                 self.send(other, frame);
             }
-            Some(Tech::Device(_)) => self.device_told(id, &frame),
             _ => {}
         }
     }
@@ -168,7 +167,6 @@ impl Engine {
                 let at = self.now + u64::from(milliseconds) * 1000;
                 self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
             }
-            Some(Tech::Device(_)) => self.device_told(id, &Frame::DigitEnd(digit, milliseconds)),
             _ => {}
         }
     }

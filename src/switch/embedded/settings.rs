@@ -13,7 +13,7 @@ use super::apps::seconds;
 use super::cdr;
 use super::cel::Cel;
 use super::conference;
-use super::device::Endpoint;
+use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::parking;
 use super::queue;
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) queues: Option<queue::Settings>,
     pub(crate) agents: Option<Vec<agents::Agent>>,
     pub(crate) conferences: Option<conference::Settings>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) devices: Devices,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
     /// How many channels there may be at once.
@@ -74,7 +74,7 @@ impl Default for Settings {
             queues: Some(queue::Settings::default()),
             agents: Some(Vec::new()),
             conferences: Some(conference::Settings::default()),
-            endpoints: Vec::new(),
+            devices: Devices::default(),
             sound_time: 1_000_000,
             max_channels: 100_000,
         }
@@ -166,10 +166,9 @@ pub(crate) fn load(
     settings.queues = queues.map(|document| queue::Settings::read(&document, rules.as_ref()));
     settings.agents = open("agents.conf").map(|document| agents::read(&document));
     settings.conferences = open("confbridge.conf").map(|document| conference::Settings::read(&document));
-    if let Some(document) = open("devices.conf") {
-        settings.endpoints = super::device::read(&document);
-    }
+    let devices = open("devices.conf");
     let extensions = open("extensions.conf");
+    settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
     let dialplan = extensions.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
     (settings, dialplan)
 }
