@@ -141,12 +141,14 @@ impl Engine {
         }
         let states = || calls.iter().filter_map(|id| self.channel(*id)).map(|channel| channel.state);
         let rings = states().any(|state| state == State::Ringing);
-        let talks = states().any(|state| state != State::Ringing);
+        // A channel that is down does not count yet: its device goes from free to ringing.
+        let talks = states().any(|state| matches!(state, State::Ring | State::Up));
         Some(match (rings, talks) {
             (true, false) => DeviceState::Ringing,
-            _ if device.busy_at.is_some_and(|most| calls.len() >= most) => DeviceState::Busy,
+            (_, true) if device.busy_at.is_some_and(|most| calls.len() >= most) => DeviceState::Busy,
             (true, true) => DeviceState::RingInUse,
-            _ => DeviceState::InUse,
+            (false, true) => DeviceState::InUse,
+            (false, false) => DeviceState::NotInUse,
         })
     }
 

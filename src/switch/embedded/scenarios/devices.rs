@@ -104,10 +104,6 @@ fn a_call_to_a_device_changes_states_hints_and_members() {
         ],
     );
     let expect = [
-        "DeviceStateChange PJSIP/alice INUSE",
-        "ExtensionStatus 100 InUse 1",
-        "ExtensionStatus 101 InUse 1",
-        "QueueMemberStatus Alice 2",
         "Newstate s PJSIP/alice-00000000 Ringing",
         "DeviceStateChange PJSIP/alice RINGING",
         "ExtensionStatus 100 Ringing 8",
@@ -178,4 +174,35 @@ fn a_device_dials_and_is_busy_at_its_limit() {
     let told = stage.told_of(&["DeviceStateChange", "OriginateResponse"], &["State", "Response", "Reason"]);
     assert_eq!(told.last().map(String::as_str), Some("OriginateResponse Failure 5"), "{told:?}");
     assert!(told.contains(&"DeviceStateChange BUSY".to_owned()), "{told:?}");
+}
+
+#[test]
+fn the_samples_do_what_they_say() {
+    let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let text = |name: &str| std::fs::read_to_string(conf.join(name)).expect("it is in the repository");
+    let [extensions, devices, queues] = ["extensions.conf", "devices.conf", "queues.conf"].map(text);
+    let mut stage =
+        Stage::new(&[("extensions.conf", &extensions), ("devices.conf", &devices), ("queues.conf", &queues)]);
+    originate(&stage, "PJSIP/alice", "Application: Wait\nData: 60");
+    stage.pass(20_000);
+    let told = stage.told_of(&["ExtensionStatus", "OriginateResponse"], &["Exten", "StatusText", "Response"]);
+    let expect = [
+        "ExtensionStatus 101 Ringing",
+        "ExtensionStatus 101 InUse",
+        "OriginateResponse Success",
+        "ExtensionStatus 101 Idle",
+    ];
+    assert_eq!(told, expect);
+    originate(&stage, "Local/300@office", "Application: Wait\nData: 30");
+    stage.pass(40_000);
+    let told = stage.told_of(&["AgentConnect", "AgentComplete"], &["MemberName", "Reason"]);
+    assert!(told[0].starts_with("AgentConnect ") && told.len() == 2, "{told:?}");
+    for name in ["bob", "carol", "dave", "erin"] {
+        originate(&stage, &format!("Local/{name}@office"), "Application: Wait\nData: 1");
+    }
+    stage.pass(30_000);
+    let told = stage.told_of(&["DialEnd"], &["DestChannel", "DialStatus"]);
+    assert!(told.iter().any(|end| end.contains("PJSIP/bob") && end.ends_with("ANSWER")), "{told:?}");
+    assert!(told.iter().any(|end| end.contains("PJSIP/carol") && end.ends_with("BUSY")), "{told:?}");
+    assert!(told.iter().any(|end| end.contains("PJSIP/dave") && end.ends_with("NOANSWER")), "{told:?}");
 }
