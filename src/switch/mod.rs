@@ -5,8 +5,6 @@
 //! [`Bus`](crate::bus::Bus) that a switch is made with.
 
 pub mod console;
-// Queues come next: what they lean on is laid out already.
-#[allow(dead_code)]
 pub mod embedded;
 pub mod gateway;
 

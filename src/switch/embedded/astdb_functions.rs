@@ -5,7 +5,6 @@
 use super::astdb::{Error, Store, Value};
 use super::dialplan::functions::{Function, find};
 use super::dialplan::substitute::Fault;
-use super::dialplan::unbound::Others;
 
 /// The functions, for one who asks.
 pub(super) struct Functions<'a> {
@@ -25,17 +24,17 @@ impl<'a> Functions<'a> {
     pub(super) fn has_written(&self) -> bool {
         self.wrote
     }
-}
 
-impl Others for Functions<'_> {
-    fn read(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    /// Reads one; [`Fault::Unknown`] where it is none of these.
+    pub(super) fn read(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         let read = find(FUNCTIONS, name).ok_or(Fault::Unknown)?.reader(self.trusted)?;
         // One of them deletes what it reads.
         self.wrote |= name == b"DB_DELETE";
         read(self.store, arguments)
     }
 
-    fn write(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    /// Sets one; [`Fault::Unknown`] where it is none of these.
+    pub(super) fn write(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
         let write = find(FUNCTIONS, name).ok_or(Fault::Unknown)?.writer(self.trusted)?;
         self.wrote = true;
         write(self.store, arguments, value)

@@ -154,6 +154,8 @@ pub(crate) enum Owner {
     Dial(ChannelId),
     /// The application Queue of that channel.
     Queue(ChannelId),
+    /// The attended transfer of that channel.
+    Transfer(ChannelId),
     /// Originate, the action or the application.
     Originate(super::originate::CallId),
 }

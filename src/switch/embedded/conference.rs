@@ -56,7 +56,6 @@ pub(crate) struct Member {
     pub(crate) muted: bool,
     /// When it came: Unix time in microseconds.
     pub(crate) since: u64,
-    kicked: bool,
 }
 
 impl Settings {
@@ -103,7 +102,7 @@ impl Engine {
         conference.members.push(id);
         let bridge = conference.bridge;
         let muted = user.start_muted || conference.muted && !user.admin;
-        let member = Member { conference: name.to_vec(), user, muted, since: self.now, kicked: false };
+        let member = Member { conference: name.to_vec(), user, muted, since: self.now };
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Conference(Box::new(member));
         }
@@ -199,7 +198,7 @@ impl Engine {
         fill: impl FnOnce(&mut Event),
     ) {
         let mut event = Event::new(event, Classes::CALL).with("Conference", name);
-        self.put_bridge(&mut event, bridge);
+        self.put_bridge(&mut event, "", bridge);
         if let Some(id) = member {
             self.put(&mut event, "", id);
         }

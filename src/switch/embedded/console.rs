@@ -3,6 +3,7 @@
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 
 use super::engine::Engine;
+use super::{apps, dialplan, functions};
 
 /// Runs a command, if it is one of these.
 pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
@@ -13,6 +14,9 @@ pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> 
         screen.line(format_args!("{} active calls", engine.active_calls()));
         screen.line(format_args!("{} calls processed", engine.processed));
         return Some(Outcome::Done);
+    }
+    if let Some(outcome) = describe(words, screen) {
+        return Some(outcome);
     }
     if SHOW_HINTS.arguments(words).is_some() {
         show_hints(engine, screen);
@@ -121,8 +125,71 @@ const SHOW_CHANNELS: CommandSpec = CommandSpec::new(
 );
 const SHOW_CHANNEL: CommandSpec =
     CommandSpec::new(&["core", "show", "channel"], "<channel>", "Tell everything about a channel.");
+/// Tells about applications and functions, if that is what is asked.
+fn describe(words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+    if SHOW_APPLICATIONS.arguments(words).is_some() {
+        let mut all: Vec<_> = apps::all().collect();
+        all.sort_by_key(|app| app.name.to_ascii_lowercase());
+        for app in &all {
+            screen.line(format_args!("{:>22}: {}", app.name, app.synopsis));
+        }
+        screen.line(format_args!("{} applications", all.len()));
+        return Some(Outcome::Done);
+    }
+    if SHOW_FUNCTIONS.arguments(words).is_some() {
+        let own = functions::rows().map(|row| (row.name, row.arguments, row.synopsis));
+        let plain = dialplan::functions::rows().map(|row| (row.name, row.arguments, row.synopsis));
+        let mut all: Vec<_> = own.chain(plain).collect();
+        all.sort_unstable();
+        for (name, arguments, synopsis) in &all {
+            screen.line(format_args!("{:<44} {synopsis}", format!("{name}{arguments}")));
+        }
+        screen.line(format_args!("{} functions", all.len()));
+        return Some(Outcome::Done);
+    }
+    if let Some(arguments) = SHOW_APPLICATION.arguments(words) {
+        let [name] = arguments else { return Some(Outcome::Usage) };
+        match apps::find(name) {
+            None => screen.line("Your application is not registered"),
+            Some(app) => {
+                screen.line(format_args!("{}({})", app.name, app.arguments));
+                screen.line(format_args!("    {}", app.synopsis));
+            }
+        }
+        return Some(Outcome::Done);
+    }
+    let [name] = SHOW_FUNCTION.arguments(words)? else { return Some(Outcome::Usage) };
+    let own = functions::rows().map(|row| (row.name, row.arguments, row.synopsis));
+    let plain = dialplan::functions::rows().map(|row| (row.name, row.arguments, row.synopsis));
+    match own.chain(plain).find(|(own, ..)| own.as_bytes().eq_ignore_ascii_case(name)) {
+        None => screen.line("No function by that name registered"),
+        Some((name, arguments, synopsis)) => {
+            screen.line(format_args!("{name}{arguments}"));
+            screen.line(format_args!("    {synopsis}"));
+        }
+    }
+    Some(Outcome::Done)
+}
+
+const SHOW_APPLICATION: CommandSpec =
+    CommandSpec::new(&["core", "show", "application"], "<application>", "Tell about an application.");
+const SHOW_APPLICATIONS: CommandSpec =
+    CommandSpec::new(&["core", "show", "applications"], "", "List the applications of the dialplan.");
+const SHOW_FUNCTION: CommandSpec =
+    CommandSpec::new(&["core", "show", "function"], "<function>", "Tell about a function.");
+const SHOW_FUNCTIONS: CommandSpec =
+    CommandSpec::new(&["core", "show", "functions"], "", "List the functions of the dialplan.");
 const SHOW_CALLS: CommandSpec =
     CommandSpec::new(&["core", "show", "calls"], "", "Tell how many calls are up and have been.");
 const SHOW_HINTS: CommandSpec =
     CommandSpec::new(&["core", "show", "hints"], "", "List the hints and their states.");
-pub(super) const COMMANDS: &[CommandSpec] = &[SHOW_CALLS, SHOW_CHANNEL, SHOW_CHANNELS, SHOW_HINTS];
+pub(super) const COMMANDS: &[CommandSpec] = &[
+    SHOW_APPLICATION,
+    SHOW_APPLICATIONS,
+    SHOW_FUNCTION,
+    SHOW_FUNCTIONS,
+    SHOW_CALLS,
+    SHOW_CHANNEL,
+    SHOW_CHANNELS,
+    SHOW_HINTS,
+];

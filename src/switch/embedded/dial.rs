@@ -28,8 +28,6 @@ pub(crate) struct Dial {
     cause: u8,
     rang: bool,
     answered: Option<u64>,
-    /// Digits of a feature code that may go on.
-    code: Vec<u8>,
 }
 
 /// A channel that is called.
@@ -95,7 +93,6 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         cause: 0,
         rang: false,
         answered: None,
-        code: Vec::new(),
     };
     if let Some(routine) = dial.options.get(b'B').map(gosub_target) {
         let mut dial = dial;
@@ -273,6 +270,10 @@ impl Engine {
         }
     }
 
+    fn cause_of(&self, leg: ChannelId) -> u8 {
+        self.channel(leg).map_or(0, |channel| channel.hangup_cause)
+    }
+
     fn keep_dial(&mut self, id: ChannelId, dial: Box<Dial>) {
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Dial(dial);
@@ -306,8 +307,8 @@ impl Engine {
             }
             Frame::Busy | Frame::Congestion | Frame::Hangup(_) => {
                 let (status, cause) = match frame {
-                    Frame::Busy => ("BUSY", 0),
-                    Frame::Congestion => ("CONGESTION", 0),
+                    Frame::Busy => ("BUSY", self.cause_of(leg)),
+                    Frame::Congestion => ("CONGESTION", self.cause_of(leg)),
                     Frame::Hangup(cause) => (status_of(cause), cause),
                     _ => ("", 0),
                 };
@@ -498,26 +499,39 @@ impl Engine {
         match owner {
             Owner::Nobody => {}
             Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
             Owner::Originate(call) => self.originate_hears(call, id, frame),
         }
     }
 
     /// A digit in a bridge: whether it belongs to a feature's code.
     pub(crate) fn feature_digit(&mut self, id: ChannelId, digit: u8) -> bool {
+        if self.transfer_digit(id, digit) {
+            return true;
+        }
         let features = self.features(id);
-        if !features.hangup {
-            return false;
-        }
-        let code = self.settings.features.disconnect.clone();
-        let Some(channel) = self.channel_mut(id) else { return false };
+        let codes = &self.settings.features;
+        let known: [(bool, &[u8]); 3] = [
+            (features.hangup, &codes.disconnect),
+            (features.transfer, &codes.blindxfer),
+            (features.transfer, &codes.atxfer),
+        ];
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
         channel.digits.push(digit);
-        if !code.starts_with(&channel.digits) {
+        let begins = |(on, code): &(bool, &[u8])| *on && code.starts_with(&channel.digits);
+        if !known.iter().any(begins) {
             channel.digits.clear();
             return false;
         }
-        if channel.digits == code {
+        let is_whole = |(on, code): &(bool, &[u8])| *on && *code == channel.digits;
+        let whole = known.iter().position(is_whole);
+        if whole.is_some() {
             channel.digits.clear();
-            self.soft_hangup(id, Some(causes::NORMAL));
+        }
+        match whole {
+            None => {}
+            Some(0) => self.soft_hangup(id, Some(causes::NORMAL)),
+            Some(at) => self.dial_transfer(id, at == 2),
         }
         true
     }

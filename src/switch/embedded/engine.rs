@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
+use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::frames::Frame;
 use super::ids::Ids;
@@ -46,6 +47,7 @@ pub(crate) struct Engine {
     pub(crate) agi_commands: u32,
     pub(crate) optimizations: u32,
     pub(crate) states: super::states::States,
+    pub(crate) transfers: super::transfer::Transfers,
     pub(crate) parking: super::parking::Parking,
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
@@ -92,8 +94,12 @@ pub(crate) enum Timer {
     DigitEnd(ChannelId, u8, u32),
     /// A bridge made by Dial with a limit ends: the caller.
     Limit(ChannelId, u64),
+    /// Whom an attended transfer calls does not answer: the transferer.
+    Transfer(ChannelId, u64),
+    /// A transferer dials no further.
+    TransferDigits(ChannelId, u64),
     /// What a device of devices.conf does next.
-    Device(ChannelId, u8),
+    Device(ChannelId, super::device::Step),
 }
 
 impl Engine {
@@ -122,6 +128,7 @@ impl Engine {
             agi_commands: 0,
             optimizations: 0,
             states: super::states::States::default(),
+            transfers: super::transfer::Transfers::default(),
             parking: super::parking::Parking::default(),
             queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
@@ -134,9 +141,12 @@ impl Engine {
             date: None,
             settings,
         };
+        engine.watch_devices(&Devices::default());
         engine.watch_hints();
         engine.recall_members();
         engine.queue_begin();
+        // Nobody has been listening.
+        engine.events.clear();
         engine
     }
 
@@ -145,9 +155,10 @@ impl Engine {
         dialplan.succeed(&self.dialplan);
         self.dialplan = dialplan;
         self.queues.configure(settings.queues.as_ref(), self.now);
-        self.settings = settings;
-        self.queue_begin();
+        let old = std::mem::replace(&mut self.settings, settings);
         self.watch_hints();
+        self.watch_devices(&old.devices);
+        self.queue_begin();
     }
 
     /// When [`Engine::advance`] is due: Unix time in microseconds.
@@ -209,6 +220,8 @@ impl Engine {
             Timer::Originate(call) => self.originate_timeout(call),
             Timer::DigitEnd(id, digit, milliseconds) => self.hear(id, Frame::DigitEnd(digit, milliseconds)),
             Timer::Limit(id, alarm) => self.dial_limit(id, alarm),
+            Timer::Transfer(id, alarm) => self.transfer_timeout(id, alarm),
+            Timer::TransferDigits(id, alarm) => self.transfer_digits_timeout(id, alarm),
             Timer::Device(id, step) => self.device_step(id, step),
         }
     }

@@ -121,7 +121,10 @@ impl Engine {
                 let local = local.clone();
                 self.call_local(id, &local)
             }
-            Some(Tech::Device(_)) => self.call_device(id),
+            Some(Tech::Device(_)) => {
+                self.call_device(id);
+                Ok(())
+            }
             _ => Err(0),
         }
     }

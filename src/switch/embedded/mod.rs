@@ -31,9 +31,13 @@ mod originate;
 mod parking;
 mod pbx;
 mod queue;
+#[cfg(test)]
+mod scenarios;
 mod scope;
 mod settings;
 mod states;
+#[cfg(test)]
+mod testing;
 mod transfer;
 
 use std::io;
@@ -52,7 +56,7 @@ use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
 use actions::{Answer, Ask, Row};
 use astdb::Store;
-use dialplan::Dialplan;
+use dialplan::{Dialplan, Scope};
 use engine::Engine;
 use originate::CallId;
 use scope::Asking;
@@ -147,6 +151,39 @@ impl Embedded {
         Embedded { shared: Arc::new(shared), astdb, rows, commands }
     }
 
+    /// Runs something on the engine at that time, and tells what follows from it.
+    fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(micros);
+        let outcome = run(&mut inner.engine);
+        inner.engine.settle();
+        let wrote = std::mem::take(&mut inner.engine.wrote);
+        self.shared.publish(&mut inner);
+        drop(inner);
+        if wrote {
+            self.astdb.settle();
+        }
+        outcome
+    }
+
+    /// Performs one of the engine's own actions.
+    fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        let answer =
+            self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
+        if let Answer::Waits(call) = answer {
+            let answered = self.shared.wait_for(call);
+            actions::settle_originate(answered, reply);
+        }
+    }
+
+    /// Stops what runs beside: nobody waits any more.
+    fn halt(&self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
+        self.shared.settled.notify_all();
+    }
+
     /// Shares which modules are loaded.
     pub fn set_modules(&self, modules: Modules) {
         self.shared.lock().engine.modules = modules;
@@ -189,9 +226,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        let _inner = self.shared.lock();
-        self.shared.sooner.notify_all();
+        self.halt();
     }
 }
 
@@ -201,47 +236,50 @@ impl Switch for Embedded {
         own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
     }
 
+    fn configure(&self, config: &Config) {
+        let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
+        self.with_engine(0, |engine| engine.configure(settings, dialplan));
+    }
+
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        let name = message.action().unwrap_or_default().to_ascii_lowercase();
+        let name = message.action().unwrap_or_default();
+        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
+            return self.perform_own(row, caller, message, reply);
+        }
+        let name = name.to_ascii_lowercase();
         if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let dialplan = &mut inner.engine.dialplan;
-        match name.as_slice() {
-            b"showdialplan" => return dialplan::actions::show_dialplan(dialplan, message, reply),
-            b"dialplanextensionadd" => return dialplan::actions::add_extension(dialplan, message, reply),
-            b"dialplanextensionremove" => {
-                return dialplan::actions::remove_extension(dialplan, message, reply);
+        self.with_engine(caller.micros, |engine| {
+            let channel = match message.value("Channel") {
+                b"" => Some(None),
+                channel => engine.find_channel(channel).map(Some),
+            };
+            match name.as_slice() {
+                b"showdialplan" => dialplan::actions::show_dialplan(&engine.dialplan, message, reply),
+                b"dialplanextensionadd" => {
+                    dialplan::actions::add_extension(&mut engine.dialplan, message, reply);
+                }
+                b"dialplanextensionremove" => {
+                    dialplan::actions::remove_extension(&mut engine.dialplan, message, reply);
+                }
+                b"getvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel).only_asks());
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
+                    dialplan::actions::getvar(caller, message, scope, reply);
+                }
+                b"setvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel));
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
+                    dialplan::actions::setvar(message, scope, reply);
+                }
+                _ => reply.error("Not supported by this switch"),
             }
-            _ => {}
-        }
-        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(&name))
-        else {
-            return reply.error("Not supported by this switch");
-        };
-        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        let wrote = std::mem::take(&mut inner.engine.wrote);
-        if let Answer::Waits(call) = answer {
-            let answered = self.shared.wait_for(inner, call);
-            actions::settle_originate(answered, reply);
-        } else {
-            drop(inner);
-        }
-        if wrote {
-            self.astdb.settle();
-        }
-    }
-
-    fn configure(&self, config: &Config) {
-        let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
-        self.shared.lock().engine.configure(settings, dialplan);
+        });
     }
 
     fn stop(&self) {
+        self.halt();
         self.astdb.close();
     }
 
@@ -253,14 +291,10 @@ impl Switch for Embedded {
         if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
         }
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let outcome = console::run(&mut inner.engine, words, screen).or_else(|| {
-            dialplan::actions::command(&mut Asking::client(&mut inner.engine, None), words, screen)
-        });
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        outcome
+        self.with_engine(caller.micros, |engine| {
+            console::run(engine, words, screen)
+                .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
+        })
     }
 
     fn calls(&self) -> Calls {
@@ -291,7 +325,8 @@ impl Shared {
     }
 
     /// Waits until a call is settled: whether it was answered.
-    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
+    fn wait_for(&self, call: CallId) -> bool {
+        let mut inner = self.lock();
         loop {
             if let Some(answered) = inner.engine.outcome(call) {
                 return answered;

@@ -334,12 +334,6 @@ impl Engine {
         }
     }
 
-    /// Calls that are being made, for tests of leaks.
-    #[cfg(test)]
-    pub(crate) fn calls_being_made(&self) -> usize {
-        self.originates.calls.len() + self.originates.settled.len()
-    }
-
     /// The application Originate: the channel waits for what becomes of the call.
     pub(crate) fn originate_from(&mut self, id: ChannelId, request: Request) -> Flow {
         if let Some(channel) = self.channel_mut(id) {

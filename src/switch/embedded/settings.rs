@@ -9,10 +9,11 @@ use crate::config::Config;
 use crate::config::ini::{self, Category, Document, Source};
 
 use super::agents;
+use super::apps::seconds;
 use super::cdr;
 use super::cel::Cel;
 use super::conference;
-use super::device::Endpoint;
+use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::parking;
 use super::queue;
@@ -34,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) queues: Option<queue::Settings>,
     pub(crate) agents: Option<Vec<agents::Agent>>,
     pub(crate) conferences: Option<conference::Settings>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) devices: Devices,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
     /// How many channels there may be at once.
@@ -48,6 +49,8 @@ pub(crate) struct Features {
     pub(crate) blindxfer: Vec<u8>,
     pub(crate) disconnect: Vec<u8>,
     pub(crate) atxfer_abort: Vec<u8>,
+    /// How long whom an attended transfer calls may ring, in microseconds.
+    pub(crate) atxfer_no_answer: u64,
 }
 
 impl Default for Settings {
@@ -62,6 +65,7 @@ impl Default for Settings {
                 disconnect: b"*0".to_vec(),
                 blindxfer: b"#".to_vec(),
                 atxfer_abort: b"*1".to_vec(),
+                atxfer_no_answer: 15_000_000,
                 ..Features::default()
             },
             cdr: cdr::Settings::default(),
@@ -70,7 +74,7 @@ impl Default for Settings {
             queues: Some(queue::Settings::default()),
             agents: Some(Vec::new()),
             conferences: Some(conference::Settings::default()),
-            endpoints: Vec::new(),
+            devices: Devices::default(),
             sound_time: 1_000_000,
             max_channels: 100_000,
         }
@@ -126,6 +130,10 @@ pub(crate) fn load(
         read(map, "blindxfer", &mut own.blindxfer);
         read(map, "disconnect", &mut own.disconnect);
         read(general, "atxferabort", &mut own.atxfer_abort);
+        if let Some(time) = general.and_then(|general| general.get("atxfernoanswertimeout")).and_then(seconds)
+        {
+            own.atxfer_no_answer = time;
+        }
     }
     let cdr_on = open("cdr.conf").map(|document| {
         let general = section(&document, b"general");
@@ -158,10 +166,9 @@ pub(crate) fn load(
     settings.queues = queues.map(|document| queue::Settings::read(&document, rules.as_ref()));
     settings.agents = open("agents.conf").map(|document| agents::read(&document));
     settings.conferences = open("confbridge.conf").map(|document| conference::Settings::read(&document));
-    if let Some(document) = open("devices.conf") {
-        settings.endpoints = super::device::read(&document);
-    }
+    let devices = open("devices.conf");
     let extensions = open("extensions.conf");
+    settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
     let dialplan = extensions.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
     (settings, dialplan)
 }

@@ -11,7 +11,6 @@ mod queues;
 mod states;
 mod status;
 mod transfer;
-mod variables;
 
 use crate::ami::{Message, Reply};
 use crate::switch::{ActionSpec, Caller};
@@ -127,7 +126,6 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,
-    variables::ACTIONS,
 ];
 
 /// Answers an Originate whose call is settled.

@@ -22,6 +22,11 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
     TABLES.iter().find_map(|rows| find_row(rows, name))
 }
 
+/// Every function of the switch.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLES.iter().copied().flatten()
+}
+
 const TABLES: &[&[Row]] = &[
     callerid::FUNCTIONS,
     channel::FUNCTIONS,

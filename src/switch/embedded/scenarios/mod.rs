@@ -1,0 +1,5 @@
+//! Whole calls, played against the switch in memory: what the transcripts do not show.
+
+mod core;
+mod devices;
+mod transfers;
