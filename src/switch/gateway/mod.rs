@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 mod answer;
+mod backoff;
 mod id;
 mod listing;
 mod packet;
+mod turns;
