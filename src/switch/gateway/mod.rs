@@ -5,5 +5,6 @@ mod answer;
 mod backoff;
 mod id;
 mod listing;
+mod owners;
 mod packet;
 mod turns;
