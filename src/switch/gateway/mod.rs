@@ -5,6 +5,7 @@ mod answer;
 mod backoff;
 mod id;
 mod listing;
+mod merge;
 mod owners;
 mod packet;
 mod turns;
