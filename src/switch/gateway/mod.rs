@@ -47,7 +47,7 @@ use coalesce::Coalescer;
 use connection::Limit;
 use fault::Fault;
 use id::Ids;
-use merge::Part;
+use merge::Told;
 use owners::{Owner, Owners};
 use upstream::{Listener, Upstream};
 
@@ -266,27 +266,23 @@ impl Shared {
         if servers.all.len() == 1 {
             return Ok(Target::One(Arc::clone(default)));
         }
-        let owners = self.owners();
-        for channel in owners::named_channels(message) {
-            let by_number = |number: &usize| servers.all.iter().find(|server| server.number == *number);
-            match owners.find(channel) {
-                Owner::None => {}
-                Owner::One(number) => {
-                    if let Some(server) = by_number(&number) {
-                        return Ok(Target::One(Arc::clone(server)));
-                    }
+        let by_number = |number: &usize| servers.all.iter().find(|server| server.number == *number);
+        match self.owners().of(message) {
+            Owner::None => {}
+            Owner::One(number) => {
+                if let Some(server) = by_number(&number) {
+                    return Ok(Target::One(Arc::clone(server)));
                 }
-                Owner::Several(numbers) => {
-                    let names = numbers
-                        .iter()
-                        .filter_map(by_number)
-                        .map(|server| server.name().escape_ascii().to_string());
-                    return Err(format!(
-                        "Several servers have a channel '{}': say which with Server: {}",
-                        channel.escape_ascii(),
-                        names.collect::<Vec<_>>().join(" or ")
-                    ));
-                }
+            }
+            Owner::Several(numbers) => {
+                let names = numbers
+                    .iter()
+                    .filter_map(by_number)
+                    .map(|server| server.name().escape_ascii().to_string());
+                let names = names.collect::<Vec<_>>().join(" or ");
+                return Err(format!(
+                    "Several servers have what is named here: say which with Server: {names}"
+                ));
             }
         }
         Ok(Target::One(Arc::clone(default)))
@@ -340,16 +336,14 @@ impl Shared {
             .zip(&servers.all)
             .map(|(answer, server)| answer.map_err(|fault| fault.told(server.name())))
             .collect();
-        let parts: Vec<Part<'_>> = servers
+        let told: Vec<Told<'_>> = servers
             .all
             .iter()
             .zip(&told)
-            .map(|(server, answer)| Part {
-                server: server.name(),
-                answer: answer.as_deref().map_err(String::as_str),
-            })
+            .map(|(server, answer)| (server.name(), answer.as_deref().map_err(String::as_str)))
             .collect();
-        merge::merge(&parts, reply);
+        let id = reply.id();
+        merge::merge(reply.buffer(), id, message.action().unwrap_or_default(), &told);
     }
 
     fn publish(&self, text: Cow<'_, [u8]>) {
@@ -382,7 +376,7 @@ impl Shared {
 impl Listener for Shared {
     fn event(&self, from: &Upstream, text: &[u8]) {
         if self.is_many.load(Ordering::Relaxed) {
-            self.owners().observe(from.number, text);
+            self.owners().feed(from.number, text);
         }
         let text = self.ids.restore_in_event(text);
         if self.servers().tag {
@@ -403,7 +397,7 @@ impl Listener for Shared {
     fn learned(&self, which: &Upstream, actions: Vec<ActionSpec>, channels: &Answer) {
         let mut owners = self.owners();
         owners.clear(which.number);
-        channels.packets().for_each(|item| owners.observe(which.number, item.text()));
+        channels.packets().for_each(|item| owners.feed(which.number, item.text()));
         drop(owners);
         self.learned().insert(which.number, actions);
         self.edition.fetch_add(1, Ordering::SeqCst);

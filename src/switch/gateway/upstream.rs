@@ -222,10 +222,10 @@ impl Upstream {
                 state.leave(ticket);
                 return Err(fault);
             } else if let Some(connection) = idle {
-                state.leave(ticket);
+                state.go(ticket);
                 return Ok(self.lend(&state, connection));
             } else if may_open {
-                state.leave(ticket);
+                state.go(ticket);
                 return self.open(state);
             } else if now >= limit.until {
                 state.leave(ticket);
@@ -479,7 +479,13 @@ impl State {
         None
     }
 
-    /// Takes a ticket out, and calls whoever is next: there may be another connection.
+    /// Takes the turn of a ticket that is next, and calls whoever is next then: there may be another connection.
+    fn go(&mut self, ticket: Ticket) {
+        self.turns.go(ticket);
+        self.leave(ticket);
+    }
+
+    /// Takes a ticket out that waits no longer.
     fn leave(&mut self, ticket: Ticket) {
         self.turns.leave(ticket);
         self.waiting.remove(&ticket);
