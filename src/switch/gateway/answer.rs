@@ -195,7 +195,7 @@ impl Answer {
 
     /// Whether it is a list that said that it would say where it ends, and did not.
     pub(crate) fn is_cut(&self) -> bool {
-        self.complete.is_none() && self.response().is_some_and(is_start)
+        self.complete.is_none() && self.response().is_some_and(|said| is_start(said) && !is_error(said))
     }
 
     /// Whether the upstream said nothing at all.

@@ -53,11 +53,9 @@ fn spec(line: &Line<'_>, synopsis: &[u8], classes: &[u8]) -> Option<ActionSpec> 
         return None;
     }
     let classes = match classes.trim_ascii() {
-        // What every session may do.
-        b"<none>" => Classes::NONE,
-        // `all` says nothing here: it stands behind every list. Where nothing else is known, an empty set would let
-        // everybody in.
-        list => Some(Classes::from_privilege(list)).filter(|classes| !classes.is_empty())?,
+        // What every session may do says so.
+        b"" => Classes::OTHER,
+        list => Classes::from_privilege(list),
     };
     let synopsis = String::from_utf8_lossy(&synopsis[..synopsis.len().min(MAX_SYNOPSIS)]).into_owned();
     Some(ActionSpec {
@@ -116,15 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_unknown_opens_nothing() {
+    fn a_class_that_is_unknown_is_only_for_those_with_all() {
         check("X: y (Priv: call,future,all)", Some(("X", "y", Classes::CALL)));
-        check("X: y (Priv: future,all)", None);
-        check("X: y (Priv: all)", None);
-        check("X: y (Priv: )", None);
-        check("X: y (Priv: none)", None);
-        check("X: y (Priv: Call,all)", None);
+        check("X: y (Priv: future,all)", Some(("X", "y", Classes::OTHER)));
+        check("X: y (Priv: all)", Some(("X", "y", Classes::OTHER)));
+        check("X: y (Priv: )", Some(("X", "y", Classes::OTHER)));
+        check("X: y (Priv: none)", Some(("X", "y", Classes::OTHER)));
+        check("X: y (Priv: Call,all)", Some(("X", "y", Classes::OTHER)));
         check("X: y (Priv: <none>,call,all)", Some(("X", "y", Classes::CALL)));
-        assert_eq!(read("X: y (Priv: future,all)\nY: z (Priv: call,all)\n").left_out, 1);
     }
 
     #[test]

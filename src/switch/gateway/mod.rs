@@ -49,7 +49,7 @@ use fault::Fault;
 use id::Ids;
 use merge::Told;
 use owners::{Owner, Owners};
-use upstream::{Listener, Upstream};
+use upstream::{Listener, Lost, Upstream};
 
 /// The switch that passes everything on.
 pub struct Gateway {
@@ -362,12 +362,12 @@ impl Shared {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_status(&self, server: &Upstream, status: &str, more: &[(&str, String)]) {
+    fn tell_status(&self, server: &Upstream, status: &str, more: &[(&str, &str)]) {
         let mut event = Event::new("UpstreamStatus", Classes::SYSTEM)
             .with("Server", server.name())
             .with("Status", status);
         for (name, value) in more {
-            event.header(name, value);
+            event.header(name, *value);
         }
         self.bus.publish(event, (self.clock)());
     }
@@ -404,12 +404,12 @@ impl Listener for Shared {
     }
 
     fn up(&self, which: &Upstream, address: SocketAddr) {
-        self.tell_status(which, "Connected", &[("Address", address.to_string())]);
+        self.tell_status(which, "Connected", &[("Address", &address.to_string())]);
     }
 
-    fn down(&self, which: &Upstream, why: &str) {
+    fn down(&self, which: &Upstream, lost: &Lost) {
         self.owners().clear(which.number);
-        self.tell_status(which, "Disconnected", &[("Reason", why.to_owned())]);
+        self.tell_status(which, "Disconnected", &[("Address", &lost.address), ("Reason", &lost.why)]);
     }
 
     fn wants_channels(&self) -> bool {

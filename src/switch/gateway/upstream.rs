@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -94,11 +94,36 @@ pub(super) trait Listener: Send + Sync {
     /// The server is there.
     fn up(&self, which: &Upstream, address: SocketAddr);
     /// The server is not there.
-    fn down(&self, which: &Upstream, why: &str);
+    fn down(&self, which: &Upstream, lost: &Lost);
     /// Whether it wants to know which channels are up.
     fn wants_channels(&self) -> bool;
     /// Random bits.
     fn random(&self) -> u64;
+}
+
+/// How a server was lost, or not found.
+pub(super) struct Lost {
+    /// The address that was tried last.
+    pub(super) address: String,
+    pub(super) why: String,
+}
+
+/// What has been said of a server since it was there last.
+#[derive(Default)]
+struct Quiet {
+    is_told: bool,
+    logged: Option<(String, Instant)>,
+}
+
+impl Quiet {
+    /// Whether a reason goes into the log: the first does, and another one after a while.
+    fn may_log(&mut self, why: &str, now: Instant) -> bool {
+        let may = self.logged.as_ref().is_none_or(|(said, at)| said != why && now >= *at + LOG_AGAIN);
+        if may {
+            self.logged = Some((why.to_owned(), now));
+        }
+        may
+    }
 }
 
 impl Upstream {
@@ -259,44 +284,51 @@ impl Upstream {
     /// Keeps the connection for events until it is told to stop; for a thread of its own.
     pub(super) fn run(&self, listener: &dyn Listener) {
         let mut backoff = Backoff::new(self.settings.reconnect.0, self.settings.reconnect.1);
-        let mut told = String::new();
+        let mut quiet = Quiet::default();
         while !self.is_stopped() {
-            let mut why = "it has no address".to_owned();
-            for (host, address) in self.addresses(&mut why) {
+            let mut lost = self.missing();
+            for (host, address) in self.addresses(&mut lost) {
                 let was_up;
-                (was_up, why) = self.attend(&host, address, listener);
+                (was_up, lost.why) = self.attend(&host, address, listener);
+                lost.address = address.to_string();
                 if self.is_stopped() {
                     return;
                 }
                 if was_up {
-                    told.clear();
+                    quiet = Quiet::default();
                     backoff.reset();
                     break;
                 }
             }
-            self.set_link(Link::Down(why.clone()));
-            if told != why {
-                log::warn!("server {}: {why}", self.name().escape_ascii());
-                listener.down(self, &why);
-                told = why;
+            self.set_link(Link::Down(lost.why.clone()));
+            if quiet.may_log(&lost.why, Instant::now()) {
+                log::warn!("server {} at {}: {}", self.name().escape_ascii(), lost.address, lost.why);
+            }
+            if !std::mem::replace(&mut quiet.is_told, true) {
+                listener.down(self, &lost);
             }
             let pause = backoff.pause(listener.random());
-            use std::os::fd::AsFd;
             if wait_one(self.stop.as_fd(), PollFlags::IN, Some(Instant::now() + pause)).unwrap_or(true) {
                 return;
             }
         }
     }
 
+    /// What to say where not even an address was found.
+    fn missing(&self) -> Lost {
+        let address = self.settings.addresses.first().map(|(host, port)| format!("{host}:{port}"));
+        Lost { address: address.unwrap_or_default(), why: "it has no address".to_owned() }
+    }
+
     /// Every address that the server may be at, with the host it stands for, in the order in which they are tried.
-    fn addresses(&self, why: &mut String) -> Vec<(String, SocketAddr)> {
+    fn addresses(&self, lost: &mut Lost) -> Vec<(String, SocketAddr)> {
         let mut all = Vec::new();
         for (host, port) in &self.settings.addresses {
             match resolve(host, *port) {
                 Ok(found) => {
                     all.extend(found.into_iter().take(MAX_ADDRESSES).map(|address| (host.clone(), address)))
                 }
-                Err(error) => *why = format!("{host}: {}", describe(&error.error)),
+                Err(error) => *lost = Lost { address: format!("{host}:{port}"), why: describe(&error.error) },
             }
         }
         all
@@ -311,12 +343,12 @@ impl Upstream {
         let place = Place { host, address, tls };
         let mut connection = match Connection::open(&self.settings, place, "on") {
             Ok(connection) => connection,
-            Err(why) => return (false, format!("{address}: {why}")),
+            Err(why) => return (false, why),
         };
         connection.widen();
         let (actions, channels) = match self.learn(&mut connection, listener) {
             Ok(learned) => learned,
-            Err(why) => return (false, format!("{address}: {why}")),
+            Err(why) => return (false, why),
         };
         self.figures.connects.fetch_add(1, Ordering::Relaxed);
         log::info!(
@@ -331,7 +363,7 @@ impl Upstream {
             Ok(()) => "amibox lets it go".to_owned(),
             Err(error) => describe(&error),
         };
-        (true, format!("{address}: {why}"))
+        (true, why)
     }
 
     /// What the server can do, and which channels are up. Events that come meanwhile are told.
@@ -548,6 +580,9 @@ const LEARN_WITHIN: Duration = Duration::from_secs(10);
 /// After how long without an action a connection is closed, and how often that is looked for.
 const IDLE: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long a server that stays away for changing reasons is not spoken of in the log.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
 
 /// How many of the addresses that a name stands for are tried.
 const MAX_ADDRESSES: usize = 8;
