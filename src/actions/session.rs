@@ -61,7 +61,7 @@ fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
     for row in call.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
         let spec = &row.spec;
-        reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
+        reply.header(&spec.name, format_args!("{}  (Priv: {})", spec.synopsis, spec.classes));
     }
     reply.end();
 }

@@ -113,8 +113,10 @@ fn an_upstream_that_restarts_and_one_with_two_addresses() {
     assert!(fake.logins() > 0);
     drop(fake);
     check_told(&mut watcher, "pbx", "Disconnected");
-    let _fake =
-        Fake::start_on(first, Manner::default().listing("NewHere: Was not there before.  (Priv: all)\n"));
+    let _fake = Fake::start_on(
+        first,
+        Manner::default().listing("NewHere: Was not there before.  (Priv: system,all)\n"),
+    );
     check_told(&mut watcher, "pbx", "Connected");
     let mut boss = gateway.client("boss");
     gateway.until("what is new is known", || boss.ask("Action: NewHere").is_success());
