@@ -49,6 +49,7 @@ fn every_action_has_exactly_one_answer_its_own() {
                         } else {
                             assert!(got.is_error() && got.get("Mark").is_none(), "{}", got.text());
                             refused.fetch_add(1, Ordering::SeqCst);
+                            thread::sleep(PAUSE);
                         }
                     }
                     assert!(client.try_answer(Duration::from_millis(20)).is_none(), "one more answer");

@@ -36,7 +36,7 @@ pub(crate) const USER: &str = "amibox";
 /// And the secret: nobody but the two servers may ever see it.
 pub(crate) const SECRET: &str = "upstream-Sesame-4711";
 
-/// The actions that a fake lists, with their classes, as Asterisk writes them. Probe and the two Strange ones are nobody's
+/// The actions that a fake lists, with their classes, as Asterisk writes them. Probe and the Strange ones are nobody's
 /// but ours: who has never heard of them must pass them through.
 pub(crate) const COMMANDS: &str = "\
 AbsoluteTimeout: Set absolute timeout.  (Priv: system,call,all)
@@ -63,7 +63,8 @@ SIPpeers: List SIP peers (text format).  (Priv: system,reporting,all)
 Setvar: Sets a channel variable or function value.  (Priv: call,all)
 Status: List channel status.  (Priv: system,call,reporting,all)
 StrangeAsk: Nobody knows it, and a call user may.  (Priv: call,all)
-StrangeDo: Nobody knows it, nor its class.  (Priv: moonlight,all)
+StrangeDo: Nobody knows it, and it changes the system.  (Priv: system,all)
+StrangeMoon: Nobody knows it, nor its class.  (Priv: moonlight,all)
 ";
 
 /// What it does with an action: `true` when that was it, `false` to have it answered as usual.

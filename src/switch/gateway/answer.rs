@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Stray,
     /// The answer is longer than [`MAX_ANSWER`]: the connection has to go.
     TooLong,
+    /// It is no text that anybody would answer with: the connection has to go.
+    Garbage,
 }
 
 /// An answer, all of it.
@@ -115,6 +117,10 @@ impl Collector {
         if self.answer.bytes.len() + packet.text().len() > MAX_ANSWER {
             self.awaits = Awaits { response: false, complete: false, probe: false };
             return Step::TooLong;
+        }
+        if packet.kind() == Kind::Text && packet.text().iter().any(is_no_text) {
+            self.awaits = Awaits { response: false, complete: false, probe: false };
+            return Step::Garbage;
         }
         let unclear = match packet.kind() {
             Kind::Text => !self.awaits.complete,
@@ -198,9 +204,9 @@ impl Answer {
         self.complete.is_none() && self.response().is_some_and(|said| is_start(said) && !is_error(said))
     }
 
-    /// Whether the upstream said nothing at all.
+    /// Whether the upstream said nothing at all, or nothing but blank lines.
     pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.bytes.iter().all(u8::is_ascii_whitespace)
     }
 
     /// How much memory it takes, in bytes.
@@ -334,6 +340,11 @@ fn is_start(response: Packet<'_>) -> bool {
 fn announces_events(response: Packet<'_>) -> bool {
     let message = response.value("Message");
     !is_start(response) && message.windows(FOLLOW.len()).any(|window| window.eq_ignore_ascii_case(FOLLOW))
+}
+
+/// Whether a byte stands in no text, of whatever encoding. Colours begin with an escape.
+fn is_no_text(byte: &u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t' | b'\x1b')
 }
 
 fn is_one_of(names: &[&str], name: &[u8]) -> bool {

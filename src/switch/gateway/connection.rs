@@ -122,6 +122,7 @@ impl Connection {
                 match collector.feed(packet) {
                     Step::More => {}
                     Step::Stray => stray(packet),
+                    Step::Garbage => return Err(Fault::Garbage("what is no answer")),
                     Step::TooLong => return Err(Fault::Garbage("an answer without an end")),
                     Step::Probe => self.probe(&collector)?,
                     Step::Done => return whole(collector.finish()),
