@@ -527,6 +527,13 @@ impl Line {
     /// Waits for more. False at the end.
     fn receive(&self, unread: &mut Vec<u8>) -> io::Result<bool> {
         let mut chunk = [0; 4096];
+        // What came with the end of the handshake is in no socket any more.
+        if let Stream::Tls(tls) = &mut *locked(&self.stream)
+            && let Ok(count @ 1..) = tls.conn.reader().read(&mut chunk)
+        {
+            unread.extend_from_slice(&chunk[..count]);
+            return Ok(true);
+        }
         // Nobody waits here while holding the stream: others write events meanwhile.
         if self.socket.peek(&mut chunk[..1])? == 0 {
             return Ok(false);

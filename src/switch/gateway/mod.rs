@@ -297,14 +297,14 @@ impl Shared {
         message: &Message,
     ) -> Result<Arc<Answer>, Fault> {
         let action = message.action().unwrap_or_default();
-        let is_readonly = readonly::is_readonly(action);
+        let only_looks = readonly::changes_nothing(message);
         let limit = Limit::new(servers.actiontimeout + own_timeout(action, message));
         let ask = || {
             let id = self.ids.make(message.action_id());
             let request = request::render(action, message, &id);
-            server.ask(caller, action, &id, &request, is_readonly, limit).map(Arc::new)
+            server.ask(caller, action, &id, &request, only_looks, limit).map(Arc::new)
         };
-        if !is_readonly || servers.coalesce.is_zero() {
+        if !only_looks || servers.coalesce.is_zero() {
             return ask();
         }
         let key = [&server.number.to_ne_bytes()[..], &request::signature(action, message)].concat();
