@@ -4,6 +4,7 @@
 //! actions that nobody here has heard of, and an appliance can put its own hardware behind AMI. Events go to the
 //! [`Bus`](crate::bus::Bus) that a switch is made with.
 
+pub(crate) mod access;
 pub mod console;
 pub mod embedded;
 pub mod gateway;

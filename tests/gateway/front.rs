@@ -50,6 +50,31 @@ fn the_gate_goes_by_the_clients_classes() {
 }
 
 #[test]
+fn what_takes_more_than_the_actions_class_is_refused_here() {
+    // The upstream would let it pass: the gateway's own user may all.
+    let fake = Fake::start(Manner::default());
+    let gateway = Setup::before(fake.port())
+        .manager("[dialer]\nsecret = s\nwrite = call,originate\n[operator]\nsecret = s\nwrite = system,call,originate")
+        .ready();
+    for action in [
+        "Originate\nChannel: Local/1@a\nApplication: System\nData: id",
+        "ORIGINATE\nChannel: Local/1@a\napplication: trysystem\nData: id",
+        "Originate\nChannel: Local/1@a\nApplication: NoOp\nData: ${SHELL(id)}",
+        "Originate\nChannel: Local/1@a\nApplication: NoOp\nApplication: System",
+        "Getvar\nVariable: SHELL(id)",
+        "Status\nVariables: EVAL(x)",
+    ] {
+        check_error(&gateway.client("dialer").ask(&format!("Action: {action}\nServer: pbx")));
+        check_error(&gateway.client("dialer").ask(&format!("Action: {action}\nServer: *")));
+        let names = ["Originate", "Getvar", "Status"];
+        assert!(names.iter().all(|name| fake.count(name) == 0), "{action}");
+    }
+    let got = gateway.client("operator").ask("Action: Getvar\nVariable: SHELL(id)\nMark: x");
+    check_mark(&got, "x");
+    gateway.check();
+}
+
+#[test]
 fn listcommands_shows_what_the_upstream_has_and_the_client_may() {
     let fake = Fake::start(Manner::default());
     let gateway = Setup::before(fake.port()).ready();

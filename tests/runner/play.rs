@@ -23,6 +23,8 @@ const LOG_LINES: usize = 12;
 /// How long a gateway may take until it has logged in to its upstream, and how often it is asked.
 const GATEWAY_LIMIT: Duration = Duration::from_secs(40);
 const GATEWAY_POLL: Duration = Duration::from_millis(20);
+/// Through a gateway an action's events come over another connection than its answer, and may be a moment behind it.
+const EVENTS_PAUSE: Duration = Duration::from_millis(40);
 /// The gateway's user in its upstream.
 const USER: &str = "amibox-gateway";
 const SECRET: &str = "0penSesame-upstream";
@@ -75,6 +77,7 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         file: None,
         names: Names::new(),
         block: Vec::new(),
+        pause: if upstream.is_some() { EVENTS_PAUSE } else { Duration::ZERO },
     };
     let Err(failure) = player.run() else { return Ok(()) };
     Err(player.both_sides(&failure))
@@ -178,6 +181,8 @@ struct Player<'s> {
     names: Names,
     /// The server's lines of the current block, or of the last one, as they came: what a failure shows.
     block: Vec<(String, Vec<u8>)>,
+    /// What the client waits before it goes on after the server has spoken.
+    pause: Duration,
 }
 
 struct Connection {
@@ -196,8 +201,11 @@ impl Player<'_> {
         let mut at = 0;
         while at < self.steps.len() {
             let step = &self.steps[at];
-            if step.is_servers() && at > 0 && !self.steps[at - 1].is_servers() {
+            let after_server = at > 0 && self.steps[at - 1].is_servers();
+            if step.is_servers() && !after_server {
                 self.block.clear();
+            } else if !step.is_servers() && after_server {
+                std::thread::sleep(self.pause);
             }
             match self.step(at) {
                 Ok(next) => at = next,

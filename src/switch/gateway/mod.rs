@@ -41,7 +41,7 @@ use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
 use crate::config::{Complaint, Config};
 use crate::net::client::ClientTls;
 
-use super::{ActionSpec, Caller, Figure, Switch};
+use super::{ActionSpec, Caller, Figure, Switch, access};
 use answer::Answer;
 use coalesce::Coalescer;
 use connection::Limit;
@@ -198,6 +198,10 @@ impl Switch for Gateway {
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        // A server would go by what the gateway's own user may.
+        if let Some(refusal) = access::refusal(message, caller.write) {
+            return reply.error(refusal);
+        }
         let servers = self.shared.servers();
         match self.shared.target(&servers, message) {
             Ok(Target::One(server)) => match self.shared.ask(&servers, &server, caller, message) {
