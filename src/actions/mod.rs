@@ -12,6 +12,7 @@ mod mailbox;
 mod modules;
 #[cfg(test)]
 mod playing;
+mod policy;
 mod reference;
 mod session;
 mod sessions;
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::ami::decode::Defect;
 use crate::ami::{Message, Reply, reply::Then};
+use crate::auth::rate::Rates;
 use crate::auth::security;
 use crate::auth::throttle::Throttle;
 use crate::bus::Bus;
@@ -61,6 +63,8 @@ pub struct Core {
     random: fn() -> u64,
     /// Guards who has failed to log in of late.
     throttle: Mutex<Throttle>,
+    /// Guards how often users have acted of late.
+    rates: Mutex<Rates>,
     /// Who reads the configuration again when a client asks for it.
     reloader: OnceLock<Box<dyn Reload>>,
     bridges: bridges::Technologies,
@@ -101,6 +105,7 @@ impl Core {
             reloaded: AtomicU64::new(now),
             random,
             throttle: Mutex::default(),
+            rates: Mutex::default(),
             reloader: OnceLock::new(),
             bridges: bridges::Technologies::default(),
             files: Mutex::default(),
@@ -208,6 +213,9 @@ impl<'a> Call<'a> {
         };
         if !row.is_permitted(self.login) {
             return self.deny(name, reply);
+        }
+        if let Err(refusal) = policy::admit(self, row, name) {
+            return refusal.answer(self, name, reply);
         }
         match row.run {
             Run::Own(run) => run(self, reply),

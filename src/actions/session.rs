@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::switch::{ActionSpec, Argument};
 
 use super::table::Row;
-use super::{Call, Core};
+use super::{Call, Core, policy};
 
 fn ping(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply
@@ -59,7 +59,8 @@ fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
 
 fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
-    for row in call.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
+    let may = |row: &Row| row.is_permitted(call.login) && policy::lists(call, row);
+    for row in call.table.rows().filter(|row| row.listed && may(row)) {
         let spec = &row.spec;
         reply.header(&spec.name, format_args!("{}  (Priv: {})", spec.synopsis, spec.classes));
     }
@@ -168,7 +169,8 @@ pub(super) const ACTIONS: &[Row] = &[
             Classes::NONE,
             "List the actions that you may run.",
             &[],
-            "Answers with a header for each action: its name, what it does, and the classes that permit it.",
+            "Answers with a header for each action: its name, what it does, and the classes that permit it. Actions that the user's allowaction \
+             lines leave out are left out.",
         ),
         list_commands,
     )

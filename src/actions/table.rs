@@ -22,7 +22,7 @@ pub(crate) struct Row {
     /// Whether it may be run before login.
     pub(super) before_login: bool,
     /// Whether it concerns the session itself, whatever stands behind the interface.
-    local: bool,
+    pub(super) local: bool,
     /// Whether ListCommands tells of it.
     pub(super) listed: bool,
     pub(super) run: Run,

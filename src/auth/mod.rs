@@ -1,8 +1,10 @@
-//! Who may log in: users, their addresses and their secrets.
+//! Who may log in: users, their addresses and their secrets; and what each may do, as to its policy.
 //!
 //! Nothing here waits or answers: it decides. What a client is told of a failure is the same whatever the reason.
 
 pub mod passwd;
+pub mod policy;
+pub mod rate;
 pub mod security;
 pub mod throttle;
 

@@ -127,6 +127,15 @@ fn show_user(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> Outco
     for (name, value) in &user.setvar {
         screen.line([b"                    ", name.as_slice(), b" = ", value].concat());
     }
+    for rule in &user.policy.rules {
+        screen.line([b"       allowaction: ", rule.text.as_slice()].concat());
+    }
+    if user.policy.refuses_functions {
+        screen.line("    allowfunctions: no");
+    }
+    if let Some(rate) = user.actionrate {
+        screen.line(format_args!("        actionrate: {rate}"));
+    }
     Outcome::Done
 }
 
