@@ -95,6 +95,12 @@ impl Stage {
         }
     }
 
+    /// How much has been told since the last time.
+    pub(crate) fn count(&mut self) -> usize {
+        let head = self.bus.head();
+        (head - std::mem::replace(&mut self.read, head)) as usize
+    }
+
     /// The same, of the events of these names only, each as its name and the values of these headers, parted by blanks.
     pub(crate) fn told_of(&mut self, names: &[&str], headers: &[&str]) -> Vec<String> {
         let told = self.told();

@@ -31,7 +31,7 @@ pub(crate) struct Config {
     pub(crate) leave_when_empty: Emptiness,
     pub(crate) ring_in_use: bool,
     pub(crate) autofill: bool,
-    pub(crate) auto_pause: bool,
+    pub(crate) auto_pause: AutoPause,
     pub(crate) set_interface_var: bool,
     pub(crate) set_queue_var: bool,
     pub(crate) default_rule: Vec<u8>,
@@ -47,6 +47,16 @@ pub(crate) struct StaticMember {
     pub(crate) state_interface: Vec<u8>,
     pub(crate) ring_in_use: Option<bool>,
     pub(crate) wrapup: Option<u64>,
+}
+
+/// Whether a member that does not answer is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoPause {
+    No,
+    /// In the queue that called it.
+    Here,
+    /// In every queue.
+    All,
 }
 
 /// Which member is called.
@@ -207,7 +217,11 @@ impl Config {
             leave_when_empty: Emptiness::parse(category.get("leavewhenempty").unwrap_or(b"no"), true),
             ring_in_use: truth("ringinuse", true),
             autofill: truth("autofill", autofill),
-            auto_pause: truth("autopause", false) || get("autopause").eq_ignore_ascii_case(b"all"),
+            auto_pause: match truth("autopause", false) {
+                _ if get("autopause").eq_ignore_ascii_case(b"all") => AutoPause::All,
+                true => AutoPause::Here,
+                false => AutoPause::No,
+            },
             set_interface_var: truth("setinterfacevar", false),
             set_queue_var: truth("setqueuevar", false),
             default_rule: get("defaultrule").to_vec(),

@@ -26,7 +26,7 @@ fn strategies_choose() {
             let mut queue = queue(strategy, members);
             queue.last_called = last;
             let tried: Vec<Vec<u8>> = tried.iter().map(|name| name.as_bytes().to_vec()).collect();
-            let chosen = strategy::choose(&queue, 0..=100, &tried, &mut Ids::new(1), 1_000_000_000);
+            let chosen = strategy::choose(&queue, 0..=100, &tried, &[], &mut Ids::new(1), 1_000_000_000);
             assert_eq!(chosen, expect, "{strategy:?} {members:?}");
         };
     let three = &[("a", 0, 5, 900), ("b", 0, 2, 300), ("c", 1, 0, 100)];

@@ -2,4 +2,5 @@
 
 mod core;
 mod devices;
+mod queues;
 mod transfers;
