@@ -155,14 +155,28 @@ impl Engine {
     }
 
     /// Takes over another configuration: calls go on as they are.
-    pub(crate) fn configure(&mut self, settings: Settings, mut dialplan: Dialplan) {
-        dialplan.succeed(&self.dialplan);
-        self.dialplan = dialplan;
+    pub(crate) fn configure(&mut self, settings: Settings, dialplan: Dialplan) {
         self.queues.configure(settings.queues.as_ref(), self.now);
         let old = std::mem::replace(&mut self.settings, settings);
-        self.watch_hints();
+        self.configure_dialplan(dialplan);
         self.watch_devices(&old.devices);
         self.queue_begin();
+    }
+
+    /// Takes over another queues.conf alone.
+    pub(crate) fn configure_queues(&mut self, queues: Option<super::queue::Settings>) {
+        if queues.is_some() {
+            self.queues.configure(queues.as_ref(), self.now);
+            self.settings.queues = queues;
+            self.queue_begin();
+        }
+    }
+
+    /// Takes over another extensions.conf alone.
+    pub(crate) fn configure_dialplan(&mut self, mut dialplan: Dialplan) {
+        dialplan.succeed(&self.dialplan);
+        self.dialplan = dialplan;
+        self.watch_hints();
     }
 
     /// When [`Engine::advance`] is due: Unix time in microseconds.

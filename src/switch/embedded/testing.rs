@@ -58,10 +58,18 @@ impl Stage {
 
     /// Runs a console command: what it shows.
     pub(crate) fn command(&self, text: &str) -> Vec<String> {
+        let (outcome, lines) = self.try_command(text);
+        assert_eq!(outcome, Some(Outcome::Done), "{text}: {lines:?}");
+        lines
+    }
+
+    /// The same, of one that may fail.
+    pub(crate) fn try_command(&self, text: &str) -> (Option<Outcome>, Vec<String>) {
         let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
         let mut screen = Screen::default();
-        assert_eq!(self.switch.command(&self.caller(), &words, &mut screen), Some(Outcome::Done), "{text}");
-        screen.into_lines().iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        let outcome = self.switch.command(&self.caller(), &words, &mut screen);
+        let lines = screen.into_lines().into_iter().map(|line| String::from_utf8_lossy(&line).into_owned());
+        (outcome, lines.collect())
     }
 
     fn caller(&self) -> Caller<'static> {

@@ -240,6 +240,16 @@ impl Queues {
         self.list.iter_mut().find(|queue| queue.name.eq_ignore_ascii_case(name))
     }
 
+    /// Begins to count anew, in that queue or (without a name) in all.
+    pub(crate) fn reset(&mut self, name: &[u8]) {
+        for queue in
+            self.list.iter_mut().filter(|queue| name.is_empty() || queue.name.eq_ignore_ascii_case(name))
+        {
+            queue.stats = Stats::default();
+            queue.members.iter_mut().for_each(|member| (member.calls, member.last_call) = (0, 0));
+        }
+    }
+
     /// The members that queues of more weight than this one have callers for.
     fn wanted_elsewhere(&self, queue: &Queue) -> Vec<&[u8]> {
         let outweighs =
