@@ -41,6 +41,11 @@ impl<'a> Functions<'a> {
     }
 }
 
+/// Each function: its name, its arguments, what it is.
+pub(super) fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FUNCTIONS.iter().map(|row| (row.name, row.arguments, row.synopsis))
+}
+
 fn get(store: &Store, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let (family, key) = family_and_key(arguments)?;
     Ok(text(store.get(family, key)))
@@ -99,22 +104,22 @@ type Write = fn(&Store, &[u8], &[u8]) -> Result<(), Fault>;
 
 /// The functions. What the closed ones show, DBGet shows only to the classes system and reporting. (db/from-function.)
 const FUNCTIONS: &[Function<Read, Write>] = &[
-    Function::new("DB", "family/key", "A value of AstDB; it can be set.", get as Read)
+    Function::new("DB", "(family/key)", "A value of AstDB; it can be set.", get as Read)
         .writes(set as Write)
         .closed(),
-    Function::new("DB_DELETE", "family/key", "Deletes a key of AstDB: the value it had.", delete as Read)
+    Function::new("DB_DELETE", "(family/key)", "Deletes a key of AstDB: the value it had.", delete as Read)
         .writes(delete_by_setting as Write)
         .closed(),
-    Function::new("DB_EXISTS", "family/key", "Whether AstDB has a key: 1 or 0.", exists as Read),
+    Function::new("DB_EXISTS", "(family/key)", "Whether AstDB has a key: 1 or 0.", exists as Read),
     Function::new(
         "DB_KEYCOUNT",
-        "[prefix]",
+        "([prefix])",
         "How many keys AstDB has directly below a prefix.",
         key_count as Read,
     ),
     Function::new(
         "DB_KEYS",
-        "[prefix]",
+        "([prefix])",
         "The keys of AstDB directly below a prefix, or all families.",
         keys as Read,
     ),

@@ -144,7 +144,9 @@ impl Engine {
                 && channel.linked_since != since
             {
                 channel.linked_since = since;
-                channel.linkedid.clone_from(&linkedid);
+                let old = std::mem::replace(&mut channel.linkedid, linkedid.clone());
+                *self.linked.entry(linkedid.clone()).or_insert(0) += 1;
+                self.unlink(&old);
             }
         }
     }
@@ -330,6 +332,7 @@ impl Engine {
     pub(crate) fn features(&self, id: ChannelId) -> Features {
         let holder = |caller: ChannelId| match self.channels.get(&caller).map(|channel| &channel.activity) {
             Some(Activity::Dial(dial)) => Some(dial.features(id == caller)),
+            Some(Activity::Queue(waiting)) => Some(waiting.features(id == caller)),
             _ => None,
         };
         let peer = self.peer(id);

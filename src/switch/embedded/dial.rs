@@ -62,7 +62,14 @@ pub(crate) struct Features {
 impl Dial {
     /// What the caller, or the one who was called, may do by dialling.
     pub(crate) fn features(&self, caller: bool) -> Features {
-        let has = |of_caller: u8, of_called: u8| self.options.has(if caller { of_caller } else { of_called });
+        Features::of(&self.options, caller)
+    }
+}
+
+impl Features {
+    /// What options permit the caller, or the one who was called.
+    pub(crate) fn of(options: &Options, caller: bool) -> Features {
+        let has = |of_caller: u8, of_called: u8| options.has(if caller { of_caller } else { of_called });
         Features { transfer: has(b'T', b't'), hangup: has(b'H', b'h'), park: has(b'K', b'k') }
     }
 }

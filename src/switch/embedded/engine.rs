@@ -52,7 +52,10 @@ pub(crate) struct Engine {
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
     pub(crate) agents: super::agents::Agents,
-    pub(crate) shared: HashMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// The variables that channels share, by whose and by name.
+    pub(crate) shared: BTreeMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// How many channels have a linked id.
+    pub(crate) linked: HashMap<Vec<u8>, u32>,
     work: VecDeque<Work>,
     alarms: BinaryHeap<Reverse<Alarm>>,
     set: u64,
@@ -133,7 +136,8 @@ impl Engine {
             queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
-            shared: HashMap::new(),
+            shared: BTreeMap::new(),
+            linked: HashMap::new(),
             work: VecDeque::new(),
             alarms: BinaryHeap::new(),
             set: 0,
@@ -151,14 +155,28 @@ impl Engine {
     }
 
     /// Takes over another configuration: calls go on as they are.
-    pub(crate) fn configure(&mut self, settings: Settings, mut dialplan: Dialplan) {
-        dialplan.succeed(&self.dialplan);
-        self.dialplan = dialplan;
+    pub(crate) fn configure(&mut self, settings: Settings, dialplan: Dialplan) {
         self.queues.configure(settings.queues.as_ref(), self.now);
         let old = std::mem::replace(&mut self.settings, settings);
-        self.watch_hints();
+        self.configure_dialplan(dialplan);
         self.watch_devices(&old.devices);
         self.queue_begin();
+    }
+
+    /// Takes over another queues.conf alone.
+    pub(crate) fn configure_queues(&mut self, queues: Option<super::queue::Settings>) {
+        if queues.is_some() {
+            self.queues.configure(queues.as_ref(), self.now);
+            self.settings.queues = queues;
+            self.queue_begin();
+        }
+    }
+
+    /// Takes over another extensions.conf alone.
+    pub(crate) fn configure_dialplan(&mut self, mut dialplan: Dialplan) {
+        dialplan.succeed(&self.dialplan);
+        self.dialplan = dialplan;
+        self.watch_hints();
     }
 
     /// When [`Engine::advance`] is due: Unix time in microseconds.
@@ -295,6 +313,7 @@ impl Engine {
         let id = channel.id;
         self.names.insert(channel.name.to_ascii_lowercase(), id);
         self.uniqueids.insert(channel.uniqueid.clone(), id);
+        *self.linked.entry(channel.linkedid.clone()).or_insert(0) += 1;
         self.channels.insert(id, channel);
         self.tell(id, "Newchannel", Classes::CALL, |_| {});
         self.cel(id, "CHAN_START", super::cel::Told::default());
@@ -335,15 +354,29 @@ impl Engine {
         let Some(channel) = self.channels.remove(&id) else { return };
         self.names.remove(&channel.name.to_ascii_lowercase());
         self.uniqueids.remove(&channel.uniqueid);
-        self.shared.retain(|(of, _), _| *of != id);
+        let own = (id, Vec::new())..(ChannelId(id.0 + 1), Vec::new());
+        let shared: Vec<_> = self.shared.range(own).map(|(key, _)| key.clone()).collect();
+        shared.iter().for_each(|key| drop(self.shared.remove(key)));
         if let Tech::Local(local) = &channel.tech {
             self.send(local.other, Frame::Hangup(cause));
         }
         self.device_gone(&channel);
-        self.linked_over(&channel);
+        if self.unlink(&channel.linkedid) {
+            self.linked_over(&channel);
+        }
         if channel.dialed_by.is_none() {
             self.processed += 1;
         }
+    }
+
+    /// A channel less has that linked id: whether it was the last.
+    pub(crate) fn unlink(&mut self, linkedid: &[u8]) -> bool {
+        let Some(count) = self.linked.get_mut(linkedid) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.linked.remove(linkedid);
+        }
+        !self.linked.contains_key(linkedid)
     }
 
     /// How many calls are up: channels that run something.

@@ -41,6 +41,7 @@ mod testing;
 mod transfer;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -48,6 +49,7 @@ use std::time::Duration;
 
 use crate::ami::{Message, Reply};
 use crate::bus::Bus;
+use crate::config::complaint::Level;
 use crate::config::ini::Source;
 use crate::config::{Complaint, Config, Disk};
 use crate::modules::Modules;
@@ -69,6 +71,8 @@ pub struct Embedded {
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
     commands: Vec<CommandSpec>,
+    /// The config folder, for files that are read again by themselves.
+    folder: PathBuf,
 }
 
 /// What the switch and its clock's thread share.
@@ -123,7 +127,9 @@ impl Embedded {
         now: u64,
     ) -> Embedded {
         let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
-        Embedded::with(settings, dialplan, astdb, seed, now, Some(bus))
+        let mut switch = Embedded::with(settings, dialplan, astdb, seed, now, Some(bus));
+        switch.folder.clone_from(&config.dir);
+        switch
     }
 
     fn with(
@@ -138,8 +144,8 @@ impl Embedded {
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
-        let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
-        let commands = commands.into_iter().chain(astdb_console::commands()).collect();
+        let commands = console::commands().chain(dialplan::actions::COMMANDS.iter().copied());
+        let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
             inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
             sooner: Condvar::new(),
@@ -148,7 +154,7 @@ impl Embedded {
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, commands }
+        Embedded { shared: Arc::new(shared), astdb, rows, commands, folder: PathBuf::new() }
     }
 
     /// Runs something on the engine at that time, and tells what follows from it.
@@ -170,10 +176,33 @@ impl Embedded {
     fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         let answer =
             self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
-        if let Answer::Waits(call) = answer {
-            let answered = self.shared.wait_for(call);
-            actions::settle_originate(answered, reply);
+        match answer {
+            Answer::Done => {}
+            Answer::RereadQueues => drop(self.reread_queues()),
+            Answer::Waits(call) => {
+                let answered = self.shared.wait_for(call);
+                actions::settle_originate(answered, reply);
+            }
         }
+    }
+
+    /// Reads the files of queues again, and nothing else; whether they could be read.
+    fn reread_queues(&self) -> bool {
+        let read = self.reread(|files, complaints| settings::load_queues(files, complaints));
+        read.map(|queues| self.with_engine(0, |engine| engine.configure_queues(queues))).is_some()
+    }
+
+    /// Reads extensions.conf again, and nothing else; whether it could be read.
+    fn reread_dialplan(&self) -> bool {
+        let read = self.reread(|files, complaints| settings::load_dialplan(files, complaints));
+        read.map(|dialplan| self.with_engine(0, |engine| engine.configure_dialplan(dialplan))).is_some()
+    }
+
+    fn reread<T>(&self, load: impl FnOnce(&dyn Source, &mut Vec<Complaint>) -> T) -> Option<T> {
+        let mut complaints = Vec::new();
+        let read = load(&Disk::new(&self.folder), &mut complaints);
+        complaints.iter().for_each(|complaint| log::warn!("{complaint}"));
+        complaints.iter().all(|complaint| complaint.level != Level::Error).then_some(read)
     }
 
     /// Stops what runs beside: nobody waits any more.
@@ -290,6 +319,14 @@ impl Switch for Embedded {
     fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
         if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
+        }
+        if let Some(reread) = console::rereads(words) {
+            let (done, what) = match reread {
+                console::Reread::Dialplan => (self.reread_dialplan(), "Dialplan reloaded."),
+                console::Reread::Queues => (self.reread_queues(), "Queues reloaded."),
+            };
+            screen.line(if done { what } else { "It cannot be read; everything stays as it was." });
+            return Some(if done { Outcome::Done } else { Outcome::Failed });
         }
         self.with_engine(caller.micros, |engine| {
             console::run(engine, words, screen)

@@ -87,37 +87,20 @@ pub(crate) fn load(
     config: &Config,
     complaints: &mut Vec<Complaint>,
 ) -> (Settings, Dialplan) {
-    let mut open = |name: &str| -> Option<Document> {
-        match ini::parse(source, Path::new(name)) {
-            Ok(parsed) => {
-                complaints.extend(parsed.complaints);
-                (!parsed.invalid).then_some(parsed.document)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                complaints.push(Complaint::error(
-                    &source.root().join(name),
-                    0,
-                    format!("cannot be read: {error}"),
-                ));
-                None
-            }
-        }
-    };
     let mut settings = Settings {
         version: config.amibox.astversion.clone(),
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
         ..Settings::default()
     };
-    if let Some(manager) = open("manager.conf") {
+    if let Some(manager) = open(source, "manager.conf", complaints) {
         let names = |value: &[u8]| -> Vec<Vec<u8>> { list(value) };
         settings.channelvars = section(&manager, b"general")
             .and_then(|general| general.get("channelvars"))
             .map(names)
             .unwrap_or_default();
     }
-    if let Some(features) = open("features.conf") {
+    if let Some(features) = open(source, "features.conf", complaints) {
         let map = section(&features, b"featuremap");
         let general = section(&features, b"general");
         let own = &mut settings.features;
@@ -135,13 +118,13 @@ pub(crate) fn load(
             own.atxfer_no_answer = time;
         }
     }
-    let cdr_on = open("cdr.conf").map(|document| {
+    let cdr_on = open(source, "cdr.conf", complaints).map(|document| {
         let general = section(&document, b"general");
         settings.cdr.unanswered = flag(general, "unanswered", false);
         flag(general, "enable", true)
     });
     settings.cdr.enabled = cdr_on.unwrap_or(true);
-    if let Some(document) = open("cdr_manager.conf") {
+    if let Some(document) = open(source, "cdr_manager.conf", complaints) {
         settings.cdr.events = settings.cdr.enabled && flag(section(&document, b"general"), "enabled", false);
         if let Some(mappings) = section(&document, b"mappings") {
             settings.cdr.mappings = mappings
@@ -151,7 +134,7 @@ pub(crate) fn load(
                 .collect();
         }
     }
-    if let Some(document) = open("cel.conf") {
+    if let Some(document) = open(source, "cel.conf", complaints) {
         let general = section(&document, b"general");
         let told = flag(general, "enable", false) && flag(section(&document, b"manager"), "enabled", false);
         settings.cel = told.then(|| Cel {
@@ -160,17 +143,44 @@ pub(crate) fn load(
             dateformat: general.and_then(|general| general.get("dateformat")).map(<[u8]>::to_vec),
         });
     }
-    settings.parking = open("res_parking.conf").map(|document| parking::Settings::read(&document));
-    let queues = open("queues.conf");
-    let rules = open("queuerules.conf");
-    settings.queues = queues.map(|document| queue::Settings::read(&document, rules.as_ref()));
-    settings.agents = open("agents.conf").map(|document| agents::read(&document));
-    settings.conferences = open("confbridge.conf").map(|document| conference::Settings::read(&document));
-    let devices = open("devices.conf");
-    let extensions = open("extensions.conf");
+    settings.parking =
+        open(source, "res_parking.conf", complaints).map(|document| parking::Settings::read(&document));
+    settings.queues = load_queues(source, complaints);
+    settings.agents = open(source, "agents.conf", complaints).map(|document| agents::read(&document));
+    settings.conferences =
+        open(source, "confbridge.conf", complaints).map(|document| conference::Settings::read(&document));
+    let devices = open(source, "devices.conf", complaints);
     settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
-    let dialplan = extensions.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
-    (settings, dialplan)
+    (settings, load_dialplan(source, complaints))
+}
+
+/// Reads queues.conf and queuerules.conf; `None` where there are no queues.
+pub(crate) fn load_queues(source: &dyn Source, complaints: &mut Vec<Complaint>) -> Option<queue::Settings> {
+    let document = open(source, "queues.conf", complaints)?;
+    let rules = open(source, "queuerules.conf", complaints);
+    Some(queue::Settings::read(&document, rules.as_ref(), complaints))
+}
+
+/// Reads extensions.conf.
+pub(crate) fn load_dialplan(source: &dyn Source, complaints: &mut Vec<Complaint>) -> Dialplan {
+    let document = open(source, "extensions.conf", complaints);
+    document.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default()
+}
+
+/// A file of the config folder, if it is there and can be read.
+fn open(source: &dyn Source, name: &str, complaints: &mut Vec<Complaint>) -> Option<Document> {
+    match ini::parse(source, Path::new(name)) {
+        Ok(parsed) => {
+            complaints.extend(parsed.complaints);
+            (!parsed.invalid).then_some(parsed.document)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let path = source.root().join(name);
+            complaints.push(Complaint::error(&path, 0, format!("cannot be read: {error}")));
+            None
+        }
+    }
 }
 
 /// The first section of that name, in any case.

@@ -58,10 +58,18 @@ impl Stage {
 
     /// Runs a console command: what it shows.
     pub(crate) fn command(&self, text: &str) -> Vec<String> {
+        let (outcome, lines) = self.try_command(text);
+        assert_eq!(outcome, Some(Outcome::Done), "{text}: {lines:?}");
+        lines
+    }
+
+    /// The same, of one that may fail.
+    pub(crate) fn try_command(&self, text: &str) -> (Option<Outcome>, Vec<String>) {
         let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
         let mut screen = Screen::default();
-        assert_eq!(self.switch.command(&self.caller(), &words, &mut screen), Some(Outcome::Done), "{text}");
-        screen.into_lines().iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        let outcome = self.switch.command(&self.caller(), &words, &mut screen);
+        let lines = screen.into_lines().into_iter().map(|line| String::from_utf8_lossy(&line).into_owned());
+        (outcome, lines.collect())
     }
 
     fn caller(&self) -> Caller<'static> {
@@ -93,6 +101,12 @@ impl Stage {
                     .map(|(event, _)| String::from_utf8_lossy(event.text()).replace("\r\n", "\n")),
             );
         }
+    }
+
+    /// How much has been told since the last time.
+    pub(crate) fn count(&mut self) -> usize {
+        let head = self.bus.head();
+        (head - std::mem::replace(&mut self.read, head)) as usize
     }
 
     /// The same, of the events of these names only, each as its name and the values of these headers, parted by blanks.

@@ -47,6 +47,8 @@ pub(super) enum Answer {
     Done,
     /// It is answered when that call is.
     Waits(CallId),
+    /// It is answered; queues.conf is to be read again.
+    RereadQueues,
 }
 
 /// Somebody asks for an action.

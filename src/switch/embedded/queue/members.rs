@@ -1,5 +1,7 @@
 //! Members that come, go and pause, by actions, applications and functions.
 
+use std::borrow::Cow;
+
 use super::super::apps::App;
 use super::super::channel::ChannelId;
 use super::super::dialplan::Fault;
@@ -62,6 +64,7 @@ impl Engine {
         if let Some(queue) = self.queues.get_mut(&name) {
             queue.members.push(member.clone());
         }
+        self.queues.members_changed();
         self.tell_member("QueueMemberAdded", &name, &member);
         self.keep_members(&name);
         self.queue_wake(&name);
@@ -78,6 +81,7 @@ impl Engine {
         }
         let member = own.members.remove(at);
         let name = own.name.clone();
+        self.queues.members_changed();
         self.tell_member("QueueMemberRemoved", &name, &member);
         self.keep_members(&name);
         Ok(())
@@ -127,6 +131,27 @@ impl Engine {
                 member.last_pause = now;
             }
         })
+    }
+
+    /// Sets variables that tell about a queue: those of QUEUE_VARIABLES, and its name.
+    pub(crate) fn set_queue_variables(&mut self, id: ChannelId, name: &[u8]) {
+        let Some(queue) = self.queues.get(name) else { return };
+        let (config, stats) = (&queue.config, queue.stats);
+        let values: [(&[u8], String); 10] = [
+            (b"QUEUENAME", String::from_utf8_lossy(&queue.name).into_owned()),
+            (b"QUEUEMAX", config.max_length.to_string()),
+            (b"QUEUESTRATEGY", config.strategy.name().to_owned()),
+            (b"QUEUECALLS", queue.waiting.len().to_string()),
+            (b"QUEUEHOLDTIME", stats.hold_time.to_string()),
+            (b"QUEUETALKTIME", stats.talk_time.to_string()),
+            (b"QUEUECOMPLETED", stats.completed.to_string()),
+            (b"QUEUEABANDONED", stats.abandoned.to_string()),
+            (b"QUEUESRVLEVEL", config.service_level.to_string()),
+            (b"QUEUESRVLEVELPERF", format!("{:.1}", stats.performance().0)),
+        ];
+        for (name, value) in values {
+            self.set_channel_variable(id, name, value.as_bytes());
+        }
     }
 
     /// Keeps the dynamic members of a queue in the database, if queues.conf asks for it.
@@ -187,6 +212,7 @@ impl Engine {
                 }
             }
         }
+        self.queues.members_changed();
     }
 }
 
@@ -291,25 +317,36 @@ fn exists(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 fn variables(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
-    let Some(queue) = asking.engine.queues.get(arguments) else { return Ok(b"-1".to_vec()) };
-    let (config, stats) = (&queue.config, queue.stats);
-    let values: [(&[u8], String); 9] = [
-        (b"QUEUEMAX", config.max_length.to_string()),
-        (b"QUEUESTRATEGY", config.strategy.name().to_owned()),
-        (b"QUEUECALLS", queue.waiting.len().to_string()),
-        (b"QUEUEHOLDTIME", stats.hold_time.to_string()),
-        (b"QUEUETALKTIME", stats.talk_time.to_string()),
-        (b"QUEUECOMPLETED", stats.completed.to_string()),
-        (b"QUEUEABANDONED", stats.abandoned.to_string()),
-        (b"QUEUESRVLEVEL", config.service_level.to_string()),
-        (b"QUEUESRVLEVELPERF", format!("{:.1}", stats.performance().0)),
-    ];
+    if asking.engine.queues.get(arguments).is_none() {
+        return Ok(b"-1".to_vec());
+    }
     if let Some(id) = asking.channel {
-        for (name, value) in values {
-            asking.engine.set_channel_variable(id, name, value.as_bytes());
-        }
+        asking.engine.set_queue_variables(id, arguments);
     }
     Ok(b"0".to_vec())
+}
+
+/// The queue, and the member's interface.
+fn penalty_of<'a>(parts: &'a [Cow<'_, [u8]>]) -> (&'a [u8], &'a [u8]) {
+    (arguments::get(parts, 0), arguments::get(parts, 1))
+}
+
+fn read_penalty(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let parts = arguments::split(arguments, 2);
+    let (queue, interface) = penalty_of(&parts);
+    let member = asking.engine.queues.member_mut(queue, interface).ok_or(Fault::Arguments)?;
+    Ok(member.penalty.to_string().into_bytes())
+}
+
+fn write_penalty(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let parts = arguments::split(arguments, 2);
+    let (queue, interface) = penalty_of(&parts);
+    let penalty =
+        std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).ok_or(Fault::Value)?;
+    let found = asking
+        .engine
+        .change_members(queue, interface, "QueueMemberPenalty", |member, _| member.penalty = penalty);
+    if found { Ok(()) } else { Err(Fault::Arguments) }
 }
 
 /// Where the database keeps dynamic members.
@@ -351,5 +388,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     Row::new("QUEUE_MEMBER_LIST", "(queue)", "The interfaces of a queue's members.", list),
     Row::new("QUEUE_WAITING_COUNT", "(queue)", "How many callers wait in a queue.", waiting),
     Row::new("QUEUE_EXISTS", "(queue)", "1 if there is such a queue, else 0.", exists),
+    Row::new("QUEUE_MEMBER_PENALTY", "(queue,interface)", "The penalty of a member.", read_penalty)
+        .writes(write_penalty),
     Row::new("QUEUE_VARIABLES", "(queue)", "Sets variables that tell about a queue.", variables),
 ];

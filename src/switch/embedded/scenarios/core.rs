@@ -12,6 +12,9 @@ exten => 300,1,Ringing
  same => n,Wait(${RAND(1,9)})
  same => n,Answer
  same => n,Wait(1)
+exten => 500,1,Dial(Local/600@default/n,20)
+exten => 600,1,Answer(10)
+ same => n,Wait(5)
 exten => 400,1,Answer(10)
  same => n,Wait(100000)
 ";
@@ -73,4 +76,34 @@ fn ten_thousand_channels_live_at_once() {
     }
     assert_eq!(stage.command("core show channels count")[0], "0 active channels");
     assert_eq!(channels_of(&told, "Newchannel"), channels_of(&told, "Hangup"));
+}
+
+/// What a call costs, for who measures: `cargo test --release --lib cost_of_a_call -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures"]
+fn the_cost_of_a_call() {
+    const CALLS: u32 = 5_000;
+    let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
+    for others in [0, 10_000] {
+        for _ in 0..others / 2 {
+            stage.ask("Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n");
+        }
+        stage.pass(2_000);
+        stage.told();
+        let (began, mut events) = (std::time::Instant::now(), 0);
+        for _ in 0..CALLS {
+            stage.ask(
+                "Action: Originate\nChannel: Local/500@default/n\nApplication: Wait\nData: 1\nAsync: yes\n",
+            );
+            stage.pass(20);
+            events += stage.count();
+        }
+        stage.pass(10_000);
+        events += stage.count();
+        let micros = began.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS);
+        println!(
+            "{others} other channels: {micros:.1} microseconds and {:.1} events a call",
+            events as f64 / f64::from(CALLS)
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Whole calls, played against the switch in memory: what the transcripts do not show.
 
+mod console;
 mod core;
 mod devices;
+mod queues;
 mod transfers;
