@@ -46,7 +46,7 @@ pub(crate) fn actions(server: &Server, time: Duration) -> io::Result<Sample> {
 pub(crate) fn cut_at_random(server: &Server) -> io::Result<Sample> {
     if server.upstream.is_none() {
         // Nobody cuts what is asked directly.
-        return Ok(Sample { figures: vec![f64::NAN, f64::NAN], notes: Vec::new() });
+        return Ok(Sample::default());
     }
     let upstream = Server::start(Kind::Amibox)?;
     let relay = Relay::to(upstream.ami.port())?;

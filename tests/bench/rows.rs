@@ -155,7 +155,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     };
     println!("{}; {:?} a measurement, {} by turns\n", machine::describe(), plan.time, plan.repeats);
     let spinners = start_spinners();
-    println!("| | floor | amibox | ratio | target |\n| --- | --- | --- | --- | --- |");
+    println!("| | floor, or direct | amibox, or gateway | ratio | target |\n| --- | --- | --- | --- | --- |");
     let mut notes = Vec::new();
     let mut print = |rows: &[Row], kinds: [Kind; 2], floor: bool| -> io::Result<()> {
         for row in rows.iter().filter(|row| picked(row.what)) {
@@ -181,10 +181,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
         Ok(())
     };
     print(ROWS, [Kind::Floor, Kind::Amibox], plan.floor)?;
-    if GATEWAY_ROWS.iter().any(|row| picked(row.what)) {
-        println!("| | direct | gateway | ratio | target |");
-        print(GATEWAY_ROWS, [Kind::Amibox, Kind::Gateway], true)?;
-    }
+    print(GATEWAY_ROWS, [Kind::Amibox, Kind::Gateway], true)?;
     for (what, size, target) in binaries() {
         if picked(&what) {
             println!("| {what} | – | {size} | – | {target} |");
