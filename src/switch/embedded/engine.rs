@@ -364,8 +364,14 @@ impl Engine {
         if self.unlink(&channel.linkedid) {
             self.linked_over(&channel);
         }
-        if channel.dialed_by.is_none() {
-            self.processed += 1;
+        match channel.dialed_by {
+            None => self.processed += 1,
+            Some(caller) => {
+                let causes = self.channels.get_mut(&caller).map(|caller| &mut caller.leg_causes);
+                if let Some(causes) = causes.filter(|causes| causes.len() < MAX_CAUSES) {
+                    causes.push((channel.name, channel.hangup_cause));
+                }
+            }
         }
     }
 
@@ -417,5 +423,7 @@ impl Engine {
     }
 }
 
+/// How many ended channels a caller remembers the causes of.
+const MAX_CAUSES: usize = 64;
 /// The most that is done at once: a dialplan that runs in circles holds nobody else up.
 const MAX_WORK: usize = 20_000;

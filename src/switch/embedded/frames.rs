@@ -75,6 +75,16 @@ impl Engine {
         }
     }
 
+    /// Whoever dials a channel is told that it is over.
+    pub(crate) fn outgoing_over(&mut self, owner: Owner, id: ChannelId, frame: Frame) {
+        match owner {
+            Owner::Nobody => {}
+            Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
+            Owner::Originate(call) => self.originate_hears(call, id, frame),
+        }
+    }
+
     /// The far side has hung up.
     fn heard_hangup(&mut self, id: ChannelId, cause: u8) {
         let Some(channel) = self.channels.get_mut(&id) else { return };

@@ -115,6 +115,14 @@ impl Engine {
         call
     }
 
+    /// Makes a call that fails before it begins.
+    pub(crate) fn originate_refused(&mut self, request: Request) -> CallId {
+        self.originates.made += 1;
+        let call = CallId(self.originates.made);
+        self.settle_call(call, request, None, Reason::HungUp);
+        call
+    }
+
     fn prepare_originated(&mut self, call: CallId, id: ChannelId, request: &Request) {
         let Some(channel) = self.channel_mut(id) else { return };
         channel.owner = Owner::Originate(call);

@@ -62,6 +62,8 @@ pub(crate) enum Then {
     Handler,
     /// The call that the channel was dialled for: the caller.
     Dial(ChannelId),
+    /// The call of the channel itself, by that caller.
+    Leg(ChannelId),
     /// The call before whose legs the caller itself ran it.
     Predial,
 }
@@ -404,6 +406,7 @@ impl Engine {
             Then::Handler => self.finish(id),
             Then::Dial(caller) => self.dial_routine_over(caller, id),
             Then::Predial => self.dial_predial_over(id),
+            Then::Leg(caller) => self.dial_leg_ready(caller, id),
         }
     }
 

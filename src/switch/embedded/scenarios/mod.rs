@@ -3,5 +3,6 @@
 mod console;
 mod core;
 mod devices;
+mod dial;
 mod queues;
 mod transfers;
