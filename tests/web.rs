@@ -50,6 +50,19 @@ fn json_tells_lists_and_events() {
 }
 
 #[test]
+fn counters_are_told_where_they_are_asked_for() {
+    assert!(get(&start(), "/metrics", None).status.contains("404"));
+    let files =
+        [("manager.conf", MANAGER), ("http.conf", HTTP), ("amibox.conf", "[general]\nmetrics = yes\n")];
+    let server = RunningServer::over(&files, &ServerOptions::default());
+    login(&server, "hello", "world");
+    let page = get(&server, "/metrics", None);
+    for line in ["# TYPE amibox_logins_total counter\n", "\namibox_logins_total 1\n", "\namibox_calls 0\n"] {
+        assert!(page.text().contains(line), "{line}: {}", page.text());
+    }
+}
+
+#[test]
 fn other_sites_cannot_act() {
     let server = start();
     let cookie = login(&server, "hello", "world");

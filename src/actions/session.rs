@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::switch::{ActionSpec, Argument};
 
 use super::table::Row;
-use super::{Call, Core};
+use super::{Call, Core, policy};
 
 fn ping(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply
@@ -59,9 +59,10 @@ fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
 
 fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
-    for row in call.core.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
+    let may = |row: &Row| row.is_permitted(call.login) && policy::lists(call, row);
+    for row in call.table.rows().filter(|row| row.listed && may(row)) {
         let spec = &row.spec;
-        reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
+        reply.header(&spec.name, format_args!("{}  (Priv: {})", spec.synopsis, spec.classes));
     }
     reply.end();
 }
@@ -124,7 +125,8 @@ pub(super) const ACTIONS: &[Row] = &[
         )
         .since("0.2.0"),
         ping,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Events",
@@ -135,7 +137,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  are not sent later.",
         ),
         events,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Filter",
@@ -158,17 +161,20 @@ pub(super) const ACTIONS: &[Row] = &[
                  the whole event.",
         ),
         filter,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "ListCommands",
             Classes::NONE,
             "List the actions that you may run.",
             &[],
-            "Answers with a header for each action: its name, what it does, and the classes that permit it.",
+            "Answers with a header for each action: its name, what it does, and the classes that permit it. Actions that the user's allowaction \
+             lines leave out are left out.",
         ),
         list_commands,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "UserEvent",
@@ -195,7 +201,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  The answer comes then, with the events that this session may see and WaitEventComplete behind them.",
         ),
         wait_event,
-    ),
+    )
+    .local(),
 ];
 
 #[cfg(test)]

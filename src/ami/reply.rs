@@ -89,6 +89,11 @@ impl<'a> Reply<'a> {
         self
     }
 
+    /// Where the answer is written, for one that is written elsewhere: whole packets.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
     /// Ends a response or an event: the blank line.
     pub fn end(&mut self) {
         self.line(b"");

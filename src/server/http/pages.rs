@@ -19,7 +19,7 @@ use crate::http::digest::{self, Credentials};
 use crate::http::{Answer, Encoding, Page, Request, form, html, mxml};
 use crate::net::wake::wait;
 use crate::net::{Stream, Waker};
-use crate::session::{Session, Transport};
+use crate::session::{Login, Session, Transport};
 
 use super::Web;
 use super::visitors::{Key, Visit};
@@ -81,13 +81,16 @@ impl<'r> Client<'r> {
         self.known().is_some_and(|visit| visit.session.may().is_some())
     }
 
-    /// Whether it may upload: with the cookie of a session that has the class config, and not for another site.
+    /// Whether it may upload: with the cookie of a session that has the class config, and not for another site. Whoever has
+    /// `allowaction` lines may do nothing else.
     pub(super) fn check_upload(&self) -> Result<(), Page> {
         if self.request.is_cross_site() {
             return Err(Page::CROSS_SITE);
         }
-        let may = self.known().and_then(|visit| visit.session.may());
-        may.is_some_and(|may| may.intersects(Classes::CONFIG)).then_some(()).ok_or(Page::DENIED)
+        let login = self.known().and_then(|visit| visit.session.login());
+        let may =
+            |login: Login| login.write.intersects(Classes::CONFIG) && login.user.policy.rules.is_empty();
+        login.is_some_and(may).then_some(()).ok_or(Page::DENIED)
     }
 
     fn by_cookie(&self, encoding: Encoding, parameters: &mut Parameters) -> Result<Answer, Page> {

@@ -71,7 +71,6 @@ pub struct Embedded {
     astdb: Arc<Store>,
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
-    specs: Vec<ActionSpec>,
     commands: Vec<CommandSpec>,
     /// The config folder, for files that are read again by themselves.
     folder: PathBuf,
@@ -146,10 +145,6 @@ impl Embedded {
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
-        let own = rows.iter().map(|row| row.spec.clone());
-        let dialplan = dialplan::actions::ACTIONS.iter().cloned();
-        let specs: Vec<ActionSpec> =
-            own.chain(astdb_actions::ACTIONS.iter().cloned()).chain(dialplan).collect();
         let commands = console::commands().chain(dialplan::actions::COMMANDS.iter().copied());
         let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
@@ -160,7 +155,7 @@ impl Embedded {
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, specs, commands, folder: PathBuf::new() }
+        Embedded { shared: Arc::new(shared), astdb, rows, commands, folder: PathBuf::new() }
     }
 
     /// Runs something on the engine at that time, and tells what follows from it.
@@ -266,8 +261,9 @@ impl Drop for Embedded {
 }
 
 impl Switch for Embedded {
-    fn actions(&self) -> &[ActionSpec] {
-        &self.specs
+    fn actions(&self) -> Vec<ActionSpec> {
+        let own = self.rows.iter().map(|row| row.spec.clone());
+        own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
     }
 
     fn configure(&self, config: &Config) {

@@ -73,7 +73,7 @@ impl Stage {
     }
 
     fn caller(&self) -> Caller<'static> {
-        Caller { user: b"ops", write: self.write, micros: self.switch.now() }
+        Caller { user: b"ops", write: self.write, micros: self.switch.now(), client: None }
     }
 
     /// Lets time pass, in milliseconds: all that is due meanwhile is done at its own time.

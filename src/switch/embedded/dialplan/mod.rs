@@ -4,7 +4,6 @@
 //! step up in it, [`substitute`](substitute::substitute) puts variables into what the step says, and the functions that need no
 //! channel are in [`functions`].
 
-pub(crate) mod access;
 pub(crate) mod actions;
 pub(crate) mod arguments;
 mod context;
