@@ -341,7 +341,11 @@ impl Engine {
 
     /// The end of a channel: tells of it, and tells the other half of a Local pair.
     pub(crate) fn hang_up(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.get(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.hangup_cause == 0 && channel.state == State::Up && matches!(channel.tech, Tech::Device(_))
+        {
+            channel.hangup_cause = super::causes::NORMAL;
+        }
         let cause = channel.hangup_cause;
         if channel.bridge.is_some() {
             self.leave_bridge(id);
@@ -426,4 +430,4 @@ impl Engine {
 /// How many ended channels a caller remembers the causes of.
 const MAX_CAUSES: usize = 64;
 /// The most that is done at once: a dialplan that runs in circles holds nobody else up.
-const MAX_WORK: usize = 20_000;
+const MAX_WORK: usize = 5_000;

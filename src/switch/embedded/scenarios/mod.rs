@@ -1,5 +1,6 @@
 //! Whole calls, played against the switch in memory: what the transcripts do not show.
 
+mod applications;
 mod console;
 mod core;
 mod devices;
