@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) devices: Devices,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
+    /// `maxcalls` of asterisk.conf: with so many calls there are no others.
+    pub(crate) max_calls: Option<u32>,
     /// How many channels there may be at once.
     pub(crate) max_channels: usize,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             conferences: Some(conference::Settings::default()),
             devices: Devices::default(),
             sound_time: 1_000_000,
+            max_calls: None,
             max_channels: 100_000,
         }
     }
@@ -93,6 +96,7 @@ pub(crate) fn load(
         version: config.amibox.astversion.clone(),
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
+        max_calls: config.asterisk.maxcalls,
         ..Settings::default()
     };
     if let Some(manager) = open(source, "manager.conf", complaints) {
@@ -153,6 +157,7 @@ pub(crate) fn load(
         open(source, "confbridge.conf", complaints).map(|document| conference::Settings::read(&document));
     let devices = open(source, "devices.conf", complaints);
     settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
+    settings.sound_time = settings.devices.sound_time.unwrap_or(settings.sound_time);
     (settings, load_dialplan(source, complaints))
 }
 

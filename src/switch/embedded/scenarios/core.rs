@@ -107,3 +107,20 @@ fn the_cost_of_a_call() {
         );
     }
 }
+
+#[test]
+fn there_are_no_more_calls_than_asterisk_conf_permits() {
+    let mut stage =
+        Stage::new(&[("extensions.conf", DIALPLAN), ("asterisk.conf", "[options]\nmaxcalls = 4\n")]);
+    for _ in 0..4 {
+        stage.ask(
+            "Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 60\nAsync: yes\n",
+        );
+        stage.pass(1000);
+    }
+    let told = stage.told_of(&["OriginateResponse"], &["Response"]);
+    assert_eq!(
+        told,
+        ["Success", "Success", "Failure", "Failure"].map(|response| format!("OriginateResponse {response}"))
+    );
+}
