@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ring::digest::{SHA256, digest};
 use rustix::event::PollFlags;
 use rustix::net::sockopt;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
 use super::Stream;
 use super::tls::{TlsError, roots};
@@ -27,20 +30,73 @@ impl ClientTls {
     /// Reads who may vouch for the server; relative names are below `dir`.
     ///
     /// # Errors
-    /// A file that cannot be read or holds no certificate, and a name that no certificate can be for.
+    /// A file that cannot be read or holds no certificate, and a name that no certificate can be for. Where a fingerprint says
+    /// which certificate is taken, nobody needs to vouch for it.
     pub fn load(settings: &UpstreamTls, dir: &Path) -> Result<ClientTls, TlsError> {
         let file = settings.cafile.as_deref().unwrap_or(Path::new(SYSTEM_ROOTS));
-        let roots = roots(&dir.join(file))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::new(file, error))?;
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        let builder = match settings.fingerprint {
+            None => builder.with_root_certificates(roots(&dir.join(file))?),
+            Some(fingerprint) => {
+                let pin = Pin { fingerprint, algorithms: provider.signature_verification_algorithms };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(pin))
+            }
+        };
+        let mut config = builder.with_no_client_auth();
         // A connection lasts: there is nothing to resume.
         config.resumption = rustls::client::Resumption::disabled();
         let name = settings.servername.clone().map(ServerName::try_from).transpose();
         let name = name.map_err(|error| TlsError::new(Path::new("tlsservername"), error))?;
         Ok(ClientTls { config: Arc::new(config), name })
+    }
+}
+
+/// Takes one certificate and no other.
+#[derive(Debug)]
+struct Pin {
+    fingerprint: [u8; 32],
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if digest(&SHA256, certificate).as_ref() == self.fingerprint {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(rustls::Error::General("its certificate has another fingerprint".to_owned()))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
     }
 }
 

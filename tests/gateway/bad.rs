@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use crate::scene::{Gateway, LIMIT, Setup, check_error, check_login, check_mark, check_told, pem};
 use crate::support::fake::{Asked, Fake, Greeting, Line, LoginManner, Manner, SECRET, answer};
 use crate::support::{Door, Ports};
@@ -391,6 +394,13 @@ fn events_that_come_faster_than_clients_read() {
     gateway.check();
 }
 
+/// The SHA-256 digest of a certificate, as operators write it.
+fn fingerprint(certificate: &str) -> String {
+    let der = CertificateDer::from_pem_slice(pem(certificate).as_bytes()).expect("it is a certificate");
+    let digest = ring::digest::digest(&ring::digest::SHA256, &der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
 #[test]
 fn certificates() {
     let key = pem("upstream.key.pem");
@@ -409,20 +419,31 @@ fn certificates() {
         .upstream("foreign", foreign.port(), tls)
         .upstream("system", right.port(), "tls = yes")
         .upstream("plain", plain.port(), tls)
+        .upstream(
+            "pinned",
+            foreign.port(),
+            &format!("tls = yes\ntlsfingerprint = {}", fingerprint("ecdsa.cert.pem")),
+        )
+        .upstream(
+            "mispinned",
+            right.port(),
+            &format!("{tls}\ntlsfingerprint = {}", fingerprint("ecdsa.cert.pem")),
+        )
         .general("default = pbx\nactiontimeout = 3")
         .file("ca.pem", &pem("upstream-ca.cert.pem"))
         .start();
     gateway.wait_for("pbx");
     gateway.wait_for("named");
+    // Nobody vouches for that one, but it is the one.
+    gateway.wait_for("pinned");
     let mut client = gateway.client("boss");
-    for (name, fake) in
-        [("expired", &expired), ("elsewhere", &elsewhere), ("foreign", &foreign), ("plain", &plain)]
-    {
+    for (name, fake) in [("expired", &expired), ("elsewhere", &elsewhere), ("plain", &plain)] {
         assert!(fake.wait(LIMIT, |fake| fake.connections() > 0), "{name} was not tried");
         check_error(&client.ask(&format!("Action: CoreStatus\nServer: {name}")));
         assert!(fake.asked().is_empty(), "{name}: not a word to who is not the one meant");
     }
-    for name in ["misnamed", "system"] {
+    check_error(&client.ask("Action: CoreStatus\nServer: foreign"));
+    for name in ["misnamed", "mispinned", "system"] {
         check_error(&client.ask(&format!("Action: CoreStatus\nServer: {name}")));
     }
     check_login(&right);

@@ -12,11 +12,7 @@ pub(super) fn page(core: &Core) -> Answer {
         core.metrics.all().into_iter().map(|(name, help, value)| Figure::counter(name, help, value));
     let mut figures: Vec<Figure> = counters.collect();
     let (kept, calls) = (core.bus.kept(0), core.switch.calls());
-    figures.push(Figure::gauge(
-        "sessions",
-        "Clients that are connected over TCP or TLS.",
-        core.sessions.all().len() as u64,
-    ));
+    figures.push(Figure::gauge("sessions", "Sessions that there are.", core.sessions.all().len() as u64));
     figures.push(Figure::gauge(
         "event_log_events",
         "Events in the log, for those that are behind.",
