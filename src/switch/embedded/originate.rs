@@ -304,6 +304,11 @@ impl Engine {
         }
     }
 
+    /// Whether a call is neither answered nor over.
+    pub(crate) fn is_being_made(&self, call: CallId) -> bool {
+        self.originates.calls.contains_key(&call)
+    }
+
     /// Whether a call that a client waits for was answered; `None` while that is not known. It is told once.
     pub(crate) fn outcome(&mut self, call: CallId) -> Option<bool> {
         self.originates.settled.remove(&call)

@@ -124,3 +124,19 @@ fn there_are_no_more_calls_than_asterisk_conf_permits() {
         ["Success", "Success", "Failure", "Failure"].map(|response| format!("OriginateResponse {response}"))
     );
 }
+
+#[test]
+fn calls_that_are_over_leave_nothing_behind() {
+    let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
+    for _ in 0..200 {
+        for _ in 0..50 {
+            stage.ask("Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n");
+        }
+        stage.pass(1000);
+        stage.command("channel request hangup all");
+        stage.pass(1000);
+        stage.told();
+    }
+    assert_eq!(stage.command("core show channels count")[0], "0 active channels");
+    assert!(stage.kept() < 10_000, "{}", stage.kept());
+}
