@@ -2,9 +2,8 @@
 
 use crate::ami::{Classes, Event};
 
-use super::apps::{Activity, Input};
+use super::apps::Input;
 use super::channel::{ChannelId, Lines, Owner, Place, Tech};
-use super::dial::Features;
 use super::engine::Engine;
 use super::frames::Frame;
 use super::pbx::{Flow, Runner};
@@ -326,17 +325,6 @@ impl Engine {
                 frame => self.indicate(peer, frame),
             }
         }
-    }
-
-    /// Which features a channel has in its bridge.
-    pub(crate) fn features(&self, id: ChannelId) -> Features {
-        let holder = |caller: ChannelId| match self.channels.get(&caller).map(|channel| &channel.activity) {
-            Some(Activity::Dial(dial)) => Some(dial.features(id == caller)),
-            Some(Activity::Queue(waiting)) => Some(waiting.features(id == caller)),
-            _ => None,
-        };
-        let peer = self.peer(id);
-        holder(id).or_else(|| peer.and_then(holder)).unwrap_or_default()
     }
 
     /// Every channel that a channel is connected with, through bridges and Local pairs. (calls/coreshowchannelmap.)

@@ -81,6 +81,8 @@ pub(crate) struct Channel {
     pub(crate) muted_out: bool,
     pub(crate) monitors: Vec<Vec<u8>>,
     pub(crate) cdr: super::cdr::Cdrs,
+    /// The channels that it dialled last and that are over, by name, each with the cause: what HANGUPCAUSE() tells.
+    pub(crate) leg_causes: Vec<(Vec<u8>, u8)>,
     /// Who dialled it, by name: what DIALEDPEERNAME is the other side of.
     pub(crate) dialed_by: Option<ChannelId>,
 }
@@ -269,6 +271,7 @@ impl Channel {
             muted_out: false,
             monitors: Vec::new(),
             cdr: super::cdr::Cdrs::default(),
+            leg_causes: Vec::new(),
             dialed_by: None,
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct Engine {
     pub(crate) linked: HashMap<Vec<u8>, u32>,
     work: VecDeque<Work>,
     alarms: BinaryHeap<Reverse<Alarm>>,
+    /// With how many alarms those that no longer count are taken out.
+    sweep_at: usize,
     set: u64,
     events: Vec<(Event, u64)>,
     /// The calendar of `now`, made when it is asked for.
@@ -140,6 +142,7 @@ impl Engine {
             linked: HashMap::new(),
             work: VecDeque::new(),
             alarms: BinaryHeap::new(),
+            sweep_at: MIN_SWEEP,
             set: 0,
             events: Vec::new(),
             date: None,
@@ -244,6 +247,13 @@ impl Engine {
         }
     }
 
+    /// How much there is beside channels: what must not grow with calls that are over.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        let tables = self.alarms.len() + self.names.len() + self.uniqueids.len() + self.linked.len();
+        tables + self.shared.len() + self.bridges.len() + self.work.len() + self.states.calls_of.len()
+    }
+
     /// A channel goes on in its dialplan, once those before it have had their turn.
     pub(crate) fn later(&mut self, id: ChannelId) {
         self.work.push_back(Work::Step(id));
@@ -256,8 +266,30 @@ impl Engine {
 
     /// Sets an alarm, at that Unix time in microseconds.
     pub(crate) fn alarm(&mut self, at: u64, timer: Timer) {
+        if self.alarms.len() >= self.sweep_at {
+            self.sweep_alarms();
+        }
         self.set += 1;
         self.alarms.push(Reverse(Alarm { at, set: self.set, timer }));
+    }
+
+    /// Takes out alarms that no longer count: channels end long before what they wait for.
+    fn sweep_alarms(&mut self) {
+        let mut alarms = std::mem::take(&mut self.alarms);
+        alarms.retain(|Reverse(alarm)| match &alarm.timer {
+            Timer::Activity(id, number) | Timer::Limit(id, number) => {
+                self.channels.get(id).is_some_and(|channel| channel.alarm == *number)
+            }
+            Timer::Absolute(id) | Timer::Step(id) | Timer::DigitEnd(id, ..) | Timer::Device(id, _) => {
+                self.channels.contains_key(id)
+            }
+            Timer::Originate(call) => self.is_being_made(*call),
+            Timer::Transfer(id, number) | Timer::TransferDigits(id, number) => {
+                self.transfers.counts(*id, *number)
+            }
+        });
+        self.alarms = alarms;
+        self.sweep_at = (self.alarms.len() * 2).max(MIN_SWEEP);
     }
 
     /// Gives what a channel does an end in time; the alarm that it had is off. `None`: without an end.
@@ -341,7 +373,11 @@ impl Engine {
 
     /// The end of a channel: tells of it, and tells the other half of a Local pair.
     pub(crate) fn hang_up(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.get(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.hangup_cause == 0 && channel.state == State::Up && matches!(channel.tech, Tech::Device(_))
+        {
+            channel.hangup_cause = super::causes::NORMAL;
+        }
         let cause = channel.hangup_cause;
         if channel.bridge.is_some() {
             self.leave_bridge(id);
@@ -364,8 +400,14 @@ impl Engine {
         if self.unlink(&channel.linkedid) {
             self.linked_over(&channel);
         }
-        if channel.dialed_by.is_none() {
-            self.processed += 1;
+        match channel.dialed_by {
+            None => self.processed += 1,
+            Some(caller) => {
+                let causes = self.channels.get_mut(&caller).map(|caller| &mut caller.leg_causes);
+                if let Some(causes) = causes.filter(|causes| causes.len() < MAX_CAUSES) {
+                    causes.push((channel.name, channel.hangup_cause));
+                }
+            }
         }
     }
 
@@ -417,5 +459,9 @@ impl Engine {
     }
 }
 
+/// With fewer alarms than this nobody looks which of them count.
+const MIN_SWEEP: usize = 4096;
+/// How many ended channels a caller remembers the causes of.
+const MAX_CAUSES: usize = 64;
 /// The most that is done at once: a dialplan that runs in circles holds nobody else up.
-const MAX_WORK: usize = 20_000;
+const MAX_WORK: usize = 5_000;

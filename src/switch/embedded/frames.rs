@@ -4,7 +4,7 @@ use crate::ami::Classes;
 
 use super::apps::Input;
 use super::causes;
-use super::channel::{ChannelId, Owner, State, Tech};
+use super::channel::{ChannelId, Owner, State};
 use super::engine::{Engine, Timer};
 use super::pbx::Runner;
 
@@ -75,6 +75,16 @@ impl Engine {
         }
     }
 
+    /// Whoever dials a channel is told that it is over.
+    pub(crate) fn outgoing_over(&mut self, owner: Owner, id: ChannelId, frame: Frame) {
+        match owner {
+            Owner::Nobody => {}
+            Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
+            Owner::Originate(call) => self.originate_hears(call, id, frame),
+        }
+    }
+
     /// The far side has hung up.
     fn heard_hangup(&mut self, id: ChannelId, cause: u8) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
@@ -137,12 +147,8 @@ impl Engine {
 
     /// Says something on a channel's near side: the other half of a Local pair hears it. To a device it does not matter.
     pub(crate) fn indicate(&mut self, id: ChannelId, frame: Frame) {
-        match self.channels.get(&id).map(|channel| &channel.tech) {
-            Some(Tech::Local(local)) => {
-                let other = local.other;
-                self.send(other, frame);
-            }
-            _ => {}
+        if let Some(other) = self.channels.get(&id).and_then(|channel| channel.other_half()) {
+            self.send(other, frame);
         }
     }
 
@@ -160,14 +166,10 @@ impl Engine {
 
     /// Sends a digit out of a channel.
     pub(crate) fn send_digit(&mut self, id: ChannelId, digit: u8, milliseconds: u32) {
-        match self.channels.get(&id).map(|channel| &channel.tech) {
-            Some(Tech::Local(local)) => {
-                let other = local.other;
-                self.send(other, Frame::DigitBegin(digit));
-                let at = self.now + u64::from(milliseconds) * 1000;
-                self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
-            }
-            _ => {}
+        if let Some(other) = self.channels.get(&id).and_then(|channel| channel.other_half()) {
+            self.send(other, Frame::DigitBegin(digit));
+            let at = self.now + u64::from(milliseconds) * 1000;
+            self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
         }
     }
 }

@@ -1,20 +1,22 @@
 //! What the config folder says of calls: cdr.conf, cel.conf, features.conf, queues.conf and the like, and of other files the
 //! lines that concern calls.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::ami::class::truth;
 use crate::config::Complaint;
 use crate::config::Config;
+use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{self, Category, Document, Source};
 
 use super::agents;
-use super::apps::seconds;
+use super::apps::{self, seconds};
 use super::cdr;
 use super::cel::Cel;
 use super::conference;
 use super::device::Devices;
-use super::dialplan::Dialplan;
+use super::dialplan::{Dialplan, Priority};
 use super::parking;
 use super::queue;
 
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) devices: Devices,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
+    /// `maxcalls` of asterisk.conf: with so many calls there are no others.
+    pub(crate) max_calls: Option<u32>,
     /// How many channels there may be at once.
     pub(crate) max_channels: usize,
 }
@@ -76,6 +80,7 @@ impl Default for Settings {
             conferences: Some(conference::Settings::default()),
             devices: Devices::default(),
             sound_time: 1_000_000,
+            max_calls: None,
             max_channels: 100_000,
         }
     }
@@ -91,6 +96,7 @@ pub(crate) fn load(
         version: config.amibox.astversion.clone(),
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
+        max_calls: config.asterisk.maxcalls,
         ..Settings::default()
     };
     if let Some(manager) = open(source, "manager.conf", complaints) {
@@ -151,6 +157,7 @@ pub(crate) fn load(
         open(source, "confbridge.conf", complaints).map(|document| conference::Settings::read(&document));
     let devices = open(source, "devices.conf", complaints);
     settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
+    settings.sound_time = settings.devices.sound_time.unwrap_or(settings.sound_time);
     (settings, load_dialplan(source, complaints))
 }
 
@@ -164,7 +171,28 @@ pub(crate) fn load_queues(source: &dyn Source, complaints: &mut Vec<Complaint>) 
 /// Reads extensions.conf.
 pub(crate) fn load_dialplan(source: &dyn Source, complaints: &mut Vec<Complaint>) -> Dialplan {
     let document = open(source, "extensions.conf", complaints);
-    document.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default()
+    let dialplan = document.map(|document| Dialplan::load(&document, complaints)).unwrap_or_default();
+    complain_of_applications(&dialplan, source.root(), complaints);
+    dialplan
+}
+
+/// Says which applications of a dialplan are not there: each once, where it is wanted first. A call ends at such a step.
+fn complain_of_applications(dialplan: &Dialplan, folder: &Path, complaints: &mut Vec<Complaint>) {
+    let mut told: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let lines = dialplan.contexts().flat_map(|context| context.extensions()).flat_map(|exten| &exten.lines);
+    let steps = lines.filter(|line| matches!(line.priority, Priority::Step(_)));
+    for (line, place) in steps.filter_map(|line| Some((line, line.place.as_ref()?))) {
+        // What a variable names is not known before a call comes.
+        if line.app.contains(&b'$')
+            || apps::find(&line.app).is_some()
+            || !told.insert(line.app.to_ascii_lowercase())
+        {
+            continue;
+        }
+        let meant = did_you_mean(&line.app, apps::all().map(|app| app.name));
+        let text = format!("there is no application {}: a call ends here{meant}", quote(&line.app));
+        complaints.push(Complaint::warning(&folder.join(&*place.file), place.line, text));
+    }
 }
 
 /// A file of the config folder, if it is there and can be read.
@@ -212,4 +240,25 @@ pub(crate) fn list(value: &[u8]) -> Vec<Vec<u8>> {
         .filter(|name| !name.is_empty())
         .map(<[u8]>::to_vec)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ini::memory::Memory;
+
+    #[test]
+    fn applications_that_are_not_there_are_told_once() {
+        let text = "[a]\nexten => 1,1,Answer\nexten => 1,n,System(x)\nexten => 1,n,system(y)\nexten => 2,1,Plaback(a)\n\
+                    exten => 3,1,${X}(a)\nexten => 4,hint,Custom:a\n";
+        let mut complaints = Vec::new();
+        load_dialplan(&Memory::new(&[("extensions.conf", text.as_bytes())]), &mut complaints);
+        let told: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+        let expect = [
+            "/etc/x/extensions.conf:3: warning: there is no application \"System\": a call ends here",
+            "/etc/x/extensions.conf:5: warning: there is no application \"Plaback\": a call ends here; did you mean \
+             \"Playback\"?",
+        ];
+        assert_eq!(told, expect);
+    }
 }

@@ -85,6 +85,11 @@ impl Stage {
         self.switch.advance(to);
     }
 
+    /// How much the engine keeps beside its channels: alarms, variables, names and the like.
+    pub(crate) fn kept(&self) -> usize {
+        self.switch.with_engine(0, |engine| engine.kept())
+    }
+
     /// What has been told since the last time, an event each, with bare line feeds.
     pub(crate) fn told(&mut self) -> Vec<String> {
         let mut told = Vec::new();

@@ -45,6 +45,14 @@ struct Dialling {
     alarm: u64,
 }
 
+impl Transfers {
+    /// Whether an alarm of a transferer still counts.
+    pub(crate) fn counts(&self, id: ChannelId, alarm: u64) -> bool {
+        self.under_way.get(&id).is_some_and(|transfer| transfer.alarm == alarm)
+            || self.dialling.get(&id).is_some_and(|dialling| dialling.alarm == alarm)
+    }
+}
+
 impl Engine {
     /// Sends the other one of a call to a place, and takes this one out of it; `false` where it is in no call. `external`: a client
     /// asked for it, and not somebody in the call. (calls/blind-transfer.)

@@ -15,6 +15,8 @@ pub(crate) struct Devices {
     list: Vec<Device>,
     /// Where each stands, by its name in lower case.
     index: HashMap<Vec<u8>, usize>,
+    /// `soundtime` of the section `general`: how long a sound takes, which nobody hears; a second unless told. In microseconds.
+    pub(crate) sound_time: Option<u64>,
 }
 
 /// A device. Times are in microseconds.
@@ -108,6 +110,10 @@ impl Devices {
         let mut devices = Devices::default();
         for category in sections(document) {
             let name = category.name();
+            if name.eq_ignore_ascii_case(b"general") {
+                category.variables().iter().for_each(|line| devices.general(document, line, complaints));
+                continue;
+            }
             let technology = name.split(|&byte| byte == b'/').next().unwrap_or_default();
             if technology.len() >= name.len().saturating_sub(1) || technology.is_empty() {
                 let (file, line) = document.header_place(category);
@@ -138,6 +144,21 @@ impl Devices {
             devices.add(device);
         }
         devices
+    }
+
+    fn general(&mut self, document: &Document, line: &Variable, complaints: &mut Vec<Complaint>) {
+        let text = match seconds(line.value()) {
+            Some(time) if line.is(b"soundtime") => return self.sound_time = Some(time),
+            None if line.is(b"soundtime") => {
+                format!("[general] soundtime = {}: a number of seconds expected", quote(line.value()))
+            }
+            _ => {
+                let meant = did_you_mean(line.name(), ["soundtime"]);
+                format!("[general] {} is not known{meant}", quote(line.name()))
+            }
+        };
+        let (file, number) = document.place(line);
+        complaints.push(Complaint::warning(file, number, text));
     }
 
     fn add(&mut self, device: Device) {
@@ -215,6 +236,14 @@ mod tests {
             &[
                 "/etc/x/devices.conf:2: warning: [PJSIP/a] behaviour = \"bussy\": one of answer, busy, noanswer, reject, \
                unreachable, congestion expected; did you mean \"busy\"?",
+            ],
+        );
+        check("[general]\nsoundtime = 0.2\n", &[]);
+        check(
+            "[general]\nsoundtime = x\nsondtime = 1\n",
+            &[
+                "/etc/x/devices.conf:2: warning: [general] soundtime = \"x\": a number of seconds expected",
+                "/etc/x/devices.conf:3: warning: [general] \"sondtime\" is not known; did you mean \"soundtime\"?",
             ],
         );
         check(

@@ -33,6 +33,8 @@ const TABLES: &[&[Row]] = &[
     calls::FUNCTIONS,
     states::FUNCTIONS,
     super::queue::members::FUNCTIONS,
+    super::agents::FUNCTIONS,
+    super::conference::FUNCTIONS,
 ];
 
 /// The channel that asks.

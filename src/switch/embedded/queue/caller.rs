@@ -4,9 +4,9 @@ use crate::ami::Classes;
 
 use super::super::apps::{Activity, App, Input, seconds};
 use super::super::channel::ChannelId;
-use super::super::dial::Features;
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
+use super::super::features::Features;
 use super::super::frames::Frame;
 use super::super::options::Options;
 use super::super::pbx::Flow;

@@ -165,10 +165,16 @@ impl Engine {
             .iter()
             .filter(|member| member.dynamic)
             .map(|member| {
-                let numbers = format!("{};{}", member.penalty, u8::from(member.paused)).into_bytes();
-                let parts =
-                    [&member.interface[..], &numbers, &member.name, &member.state_interface, &member.reason];
-                [&parts.join(&b";"[..])[..], b";", member.wrapup.to_string().as_bytes()].concat()
+                let fields = [
+                    packed(&member.interface),
+                    member.penalty.to_string().into_bytes(),
+                    u8::from(member.paused).to_string().into_bytes(),
+                    packed(&member.name),
+                    packed(&member.state_interface),
+                    packed(&member.reason),
+                    member.wrapup.to_string().into_bytes(),
+                ];
+                fields.join(&b';')
             })
             .collect();
         let outcome = match rows.is_empty() {
@@ -194,12 +200,12 @@ impl Engine {
                 let part = |at: usize| parts.get(at).copied().unwrap_or_default();
                 let number =
                     |at: usize| std::str::from_utf8(part(at)).ok().and_then(|text| text.parse().ok());
-                let mut member = Member::new(part(0), self.now);
+                let mut member = Member::new(&unpacked(part(0)), self.now);
                 member.penalty = number(1).unwrap_or(0);
                 member.paused = part(2) == b"1";
-                member.name = part(3).to_vec();
-                member.state_interface = part(4).to_vec();
-                member.reason = part(5).to_vec();
+                member.name = unpacked(part(3));
+                member.state_interface = unpacked(part(4));
+                member.reason = unpacked(part(5));
                 member.wrapup = u64::from(number(6).unwrap_or(0));
                 member.status = self.member_status(&member.device());
                 if let Some(queue) = self.queues.get_mut(&name)
@@ -215,6 +221,38 @@ impl Engine {
         self.queues.members_changed();
     }
 }
+
+/// A text as it is kept among others: what parts them is written as in a URI.
+fn packed(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match PACKED.iter().find(|(own, _)| own == byte) {
+            Some((_, packed)) => out.extend_from_slice(packed),
+            None => out.push(*byte),
+        }
+    }
+    out
+}
+
+fn unpacked(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        match PACKED.iter().find(|(_, packed)| rest.starts_with(packed)) {
+            Some((own, packed)) => {
+                out.push(*own);
+                rest = &rest[packed.len()..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+const PACKED: [(u8, &[u8]); 3] = [(b'%', b"%25"), (b';', b"%3B"), (b'|', b"%7C")];
 
 /// The interface that an application means: the channel's own device if it does not say.
 fn interface(engine: &Engine, id: ChannelId, text: &[u8]) -> Vec<u8> {

@@ -107,3 +107,36 @@ fn the_cost_of_a_call() {
         );
     }
 }
+
+#[test]
+fn there_are_no_more_calls_than_asterisk_conf_permits() {
+    let mut stage =
+        Stage::new(&[("extensions.conf", DIALPLAN), ("asterisk.conf", "[options]\nmaxcalls = 4\n")]);
+    for _ in 0..4 {
+        stage.ask(
+            "Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 60\nAsync: yes\n",
+        );
+        stage.pass(1000);
+    }
+    let told = stage.told_of(&["OriginateResponse"], &["Response"]);
+    assert_eq!(
+        told,
+        ["Success", "Success", "Failure", "Failure"].map(|response| format!("OriginateResponse {response}"))
+    );
+}
+
+#[test]
+fn calls_that_are_over_leave_nothing_behind() {
+    let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
+    for _ in 0..200 {
+        for _ in 0..50 {
+            stage.ask("Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n");
+        }
+        stage.pass(1000);
+        stage.command("channel request hangup all");
+        stage.pass(1000);
+        stage.told();
+    }
+    assert_eq!(stage.command("core show channels count")[0], "0 active channels");
+    assert!(stage.kept() < 10_000, "{}", stage.kept());
+}
