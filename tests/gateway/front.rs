@@ -166,6 +166,9 @@ fn http_in_every_encoding() {
     assert!(got.contains("strangedo done"), "{got}");
     let got = get("/jsonman?action=strangedo&mark=x", Some(&cookie)).text();
     assert!(got.contains("\"Mark\": \"x\""), "{got}");
+    // A parameter may be longer than any line that a server takes.
+    let got = get(&format!("/rawman?action=strangedo&mark={}", "x".repeat(1020)), Some(&cookie)).text();
+    assert!(got.starts_with("Response: Error\r\nMessage: A header is too long"), "{got}");
     // Events too, and the gate.
     fake.tell("Event: Hold\nPrivilege: call,all\nChannel: PJSIP/1");
     let got = get("/rawman?action=waitevent&timeout=10", Some(&cookie)).text();

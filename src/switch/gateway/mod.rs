@@ -35,6 +35,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ami::class::truth;
+use crate::ami::decode::MAX_LINE;
 use crate::ami::{Classes, Event, Message, Reply};
 use crate::bus::Bus;
 use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
@@ -201,6 +202,10 @@ impl Switch for Gateway {
             return reply.error(refusal);
         }
         let servers = self.shared.servers();
+        // Over HTTP a parameter can be longer than any line: a server might take what is left of it for another line.
+        if message.lines().any(|line| line.text.len() > LONGEST_LINE) {
+            return reply.error("A header is too long for the server");
+        }
         match self.shared.target(&servers, message) {
             Ok(Target::One(server)) => match self.shared.ask(&servers, &server, caller, message) {
                 Ok(answer) => {
@@ -454,6 +459,9 @@ fn own_timeout(action: &[u8], message: &Message) -> Duration {
         Duration::from_millis(milliseconds.unwrap_or(ORIGINATE)).min(LONGEST)
     }
 }
+
+/// The longest line, its ending aside.
+const LONGEST_LINE: usize = MAX_LINE - 2;
 
 /// How long an Originate rings that does not say, in milliseconds.
 const ORIGINATE: u64 = 30_000;
