@@ -23,7 +23,7 @@ mod testing;
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::ami::decode::Defect;
 use crate::ami::{Message, Reply, reply::Then};
@@ -129,6 +129,15 @@ impl Core {
     /// Says who reads the configuration again; the first one stays. Without one a reload does nothing, and succeeds.
     pub fn set_reloader(&self, reloader: Box<dyn Reload>) {
         let _ = self.reloader.set(reloader);
+    }
+
+    /// Whether a refusal is to be logged, and then how many were left out of the log before. The user's name is empty before login.
+    pub fn logs_refusal(&self, user: &[u8], now: u64) -> Option<u64> {
+        self.rates().log(user, now)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Publishes an event that happens at that time.
@@ -240,11 +249,19 @@ impl<'a> Call<'a> {
 
     fn deny(&self, name: &[u8], reply: &mut Reply<'_>) {
         self.core.metrics.denied.count();
-        self.core.publish(security::denied_event(name, self.user(), self.session, self.now), self.now);
+        self.tell_refusal(|| security::denied_event(name, self.user(), self.session, self.now));
         reply.error("Permission denied");
     }
 
     fn tell_bad_format(&self, name: Option<&[u8]>) {
-        self.core.publish(security::bad_format_event(name, self.user(), self.session, self.now), self.now);
+        self.tell_refusal(|| security::bad_format_event(name, self.user(), self.session, self.now));
+    }
+
+    /// Publishes what tells of a refusal, but not each of many.
+    fn tell_refusal(&self, event: impl FnOnce() -> crate::ami::Event) {
+        let told = self.core.rates().publish(self.user(), self.now);
+        if told {
+            self.core.publish(event(), self.now);
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! Events and Logoff: those change nothing for anybody else, and are no work for a switch.
 
 use std::num::NonZeroU32;
-use std::sync::PoisonError;
 
 use crate::ami::Reply;
 use crate::auth::policy::{self, Denial};
@@ -25,11 +24,10 @@ pub(super) enum Refusal {
 pub(super) fn admit(call: &Call<'_>, row: &Row, name: &[u8]) -> Result<(), Refusal> {
     let Some(login) = call.login.filter(|_| !row.local) else { return Ok(()) };
     let user = &login.user;
-    if let Some(rate) = user.actionrate {
-        let mut rates = call.core.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        if !rates.take(&user.name, rate, call.now) {
-            return Err(Refusal::TooMany(rate));
-        }
+    if let Some(rate) = user.actionrate
+        && !call.core.rates().take(&user.name, rate, call.now)
+    {
+        return Err(Refusal::TooMany(rate));
     }
     policy::check(&user.policy, name, call.message).map_err(Refusal::Denied)
 }
@@ -48,8 +46,7 @@ impl Refusal {
             Refusal::Denied(denial) => {
                 metrics.denied_by_policy.count();
                 self.log(call, name, denial);
-                let event = security::denied_event(name, call.user(), call.session, call.now);
-                call.core.publish(event, call.now);
+                call.tell_refusal(|| security::denied_event(name, call.user(), call.session, call.now));
                 reply.error("Permission denied by policy");
             }
             Refusal::TooMany(rate) => {
@@ -62,14 +59,10 @@ impl Refusal {
 
     /// One line, but not for each of many.
     fn log(&self, call: &Call<'_>, name: &[u8], why: &dyn std::fmt::Display) {
-        let told = {
-            let mut rates = call.core.rates.lock().unwrap_or_else(PoisonError::into_inner);
-            rates.tell_denial(call.user(), call.now)
-        };
-        let Some(untold) = told else { return };
+        let Some(left_out) = call.core.logs_refusal(call.user(), call.now) else { return };
         let (action, user) = (name.escape_ascii(), call.user().escape_ascii());
         let address = call.session.peer.ip().to_canonical();
-        match untold {
+        match left_out {
             0 => log::warn!("action refused: {action} of user '{user}' from {address}: {why}"),
             more => {
                 log::warn!(

@@ -62,8 +62,7 @@ impl<'a> Reply<'a> {
     /// The ActionID, where the request had one.
     pub fn action_id(&mut self) -> &mut Self {
         if let Some(id) = self.action_id {
-            self.out.extend_from_slice(b"ActionID: ");
-            self.line(id);
+            self.header("ActionID", id);
         }
         self
     }

@@ -12,9 +12,10 @@ pub struct Rates(HashMap<Vec<u8>, Buckets>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Buckets {
     actions: Bucket,
-    denials: Bucket,
-    /// How many denials have not been told since one was.
-    untold: u64,
+    lines: Bucket,
+    events: Bucket,
+    /// How many log lines have been left out since one was written.
+    left_out: u64,
 }
 
 /// A bucket of tokens, one to be taken for each act: it holds as many as come in a second.
@@ -30,16 +31,23 @@ impl Rates {
         self.user(user).actions.take(rate, now)
     }
 
-    /// Whether a denial is to be logged, and then how many went unlogged before: who keeps asking shall not fill the disk.
-    pub fn tell_denial(&mut self, user: &[u8], now: u64) -> Option<u64> {
+    /// Whether a refusal is to be logged, and then how many were left out before: who keeps asking shall not fill the disk. Those
+    /// who have not logged in share one name, the empty one.
+    pub fn log(&mut self, user: &[u8], now: u64) -> Option<u64> {
         let user = self.user(user);
-        match user.denials.take(DENIALS_TOLD, now) {
-            true => Some(std::mem::take(&mut user.untold)),
+        match user.lines.take(LOG_LINES, now) {
+            true => Some(std::mem::take(&mut user.left_out)),
             false => {
-                user.untold += 1;
+                user.left_out += 1;
                 None
             }
         }
+    }
+
+    /// Whether a refusal is to be told as an event: who keeps asking shall not wash what others have not read yet out of the event
+    /// log. Those who have not logged in share one name, the empty one.
+    pub fn publish(&mut self, user: &[u8], now: u64) -> bool {
+        self.user(user).events.take(EVENTS, now)
     }
 
     fn user(&mut self, name: &[u8]) -> &mut Buckets {
@@ -65,8 +73,11 @@ impl Bucket {
 
 const SECOND: u64 = 1_000_000;
 
-/// How many denials of a user are logged a second.
-const DENIALS_TOLD: NonZeroU32 = NonZeroU32::new(5).unwrap();
+/// How many refusals of a user are logged a second.
+const LOG_LINES: NonZeroU32 = NonZeroU32::new(5).unwrap();
+
+/// How many refusals of a user are told as events a second: the log holds them for ten minutes.
+const EVENTS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 #[cfg(test)]
 mod tests {
@@ -116,11 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn denials_are_told_now_and_then() {
+    fn refusals_are_told_now_and_then() {
         let mut rates = Rates::default();
-        let told: Vec<_> = (0..8).map(|_| rates.tell_denial(b"u", START)).collect();
+        let told: Vec<_> = (0..8).map(|_| rates.log(b"u", START)).collect();
         assert_eq!(told, [Some(0), Some(0), Some(0), Some(0), Some(0), None, None, None]);
-        assert_eq!(rates.tell_denial(b"u", START + SECOND), Some(3));
-        assert_eq!(rates.tell_denial(b"u", START + SECOND), Some(0));
+        assert_eq!(rates.log(b"u", START + SECOND), Some(3));
+        assert_eq!(rates.log(b"u", START + SECOND), Some(0));
+        assert_eq!((0..500).filter(|_| rates.publish(b"", START)).count(), 100);
+        assert!(rates.publish(b"u", START));
     }
 }

@@ -236,6 +236,15 @@ fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::R
     thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run)
 }
 
+/// Logs that a connection is closed because a limit is reached, but not each of many.
+fn tell_closed(core: &Core, what: std::fmt::Arguments<'_>) {
+    match core.logs_refusal(b"", clock::now()) {
+        None => {}
+        Some(0) => log::warn!("{what}"),
+        Some(more) => log::warn!("{what} (and {more} more before)"),
+    }
+}
+
 /// Waits for a thread, but no longer than that.
 fn join(thread: JoinHandle<()>, until: Instant) {
     while !thread.is_finished() && Instant::now() < until {

@@ -266,6 +266,82 @@ fn a_client_that_goes_away_during_a_synchronous_originate_releases_its_slot() {
 }
 
 #[test]
+fn a_client_that_goes_away_while_it_waits_for_its_turn_holds_up_nobody() {
+    let fake = Fake::start(Manner::answering(|asked, line| {
+        if asked.is("Originate") {
+            line.wait_until_gone(Duration::from_secs(3));
+        }
+        false
+    }));
+    let gateway = Setup::before(fake.port()).with("pool = 1").ready();
+    let mut caller = gateway.client("boss");
+    caller.send("Action: Originate\nChannel: Local/1@a\nApplication: Wait\nTimeout: 60000");
+    assert!(fake.wait(LIMIT, |fake| fake.count("Originate") == 1));
+    let mut leaving: Vec<_> = (0..20).map(|_| gateway.client("boss")).collect();
+    leaving.iter_mut().for_each(|client| client.send("Action: DBPut\nMark: nobody's"));
+    thread::sleep(Duration::from_millis(100));
+    drop(leaving);
+    let mut other = gateway.client("boss");
+    check_mark(&other.ask("Action: StrangeDo\nMark: x"), "x");
+    assert!(caller.answer(LIMIT).is_success());
+    gateway.check();
+}
+
+#[test]
+fn a_client_that_has_said_all_still_gets_its_answers() {
+    // As `nc` does at the end of its input.
+    let fake = Fake::start(Manner::answering(|asked, _| {
+        if asked.header("Mark").is_some() {
+            thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }));
+    let gateway = Setup::before(fake.port()).ready();
+    let mut client = gateway.client("boss");
+    for n in 0..3 {
+        client.send(&format!("Action: StrangeDo\nMark: {n}"));
+    }
+    client.send("Action: Logoff");
+    client.conn.shut().unwrap();
+    for n in 0..3 {
+        check_mark(&client.answer(LIMIT), &n.to_string());
+    }
+    assert_eq!(client.answer(LIMIT).get("Response"), Some("Goodbye"));
+    gateway.check();
+}
+
+#[test]
+fn a_long_list_comes_whole() {
+    const ITEMS: usize = 20_000;
+    let fake = Fake::start(Manner::answering(|asked, line| {
+        let list = asked.is("CoreShowChannels");
+        if list {
+            let _ = line.answer(asked, "Response: Success\nEventList: start\nMessage: Channels will follow");
+            let items: Vec<u8> = (0..ITEMS)
+                .flat_map(|n| {
+                    crate::support::fake::answer(
+                        asked,
+                        &format!("Event: CoreShowChannel\nChannel: PJSIP/{n}"),
+                    )
+                })
+                .collect();
+            let _ = line.send(&items);
+            let last = "Event: CoreShowChannelsComplete\nEventList: Complete\nListItems: ";
+            let _ = line.answer(asked, &format!("{last}{ITEMS}"));
+        }
+        list
+    }));
+    let gateway = Setup::before(fake.port()).ready();
+    let mut client = gateway.client("boss");
+    let list = client.list("Action: CoreShowChannels\nActionID: long", "CoreShowChannelsComplete");
+    assert_eq!(list.len(), ITEMS + 2);
+    for (n, item) in list[1..=ITEMS].iter().enumerate() {
+        assert_eq!(item.lines, ["Event: CoreShowChannel", "ActionID: long", &format!("Channel: PJSIP/{n}")]);
+    }
+    gateway.check();
+}
+
+#[test]
 fn a_synchronous_originate_stalls_nobody_and_has_its_own_timeout() {
     let fake = Fake::start(Manner::answering(|asked, line| {
         let pause = asked.header("Rings").and_then(|text| text.parse().ok());

@@ -141,3 +141,23 @@ fn idle_connections_that_the_upstream_has_closed_cost_no_answer() {
     assert_eq!(fake.count("DBPut"), 2);
     gateway.check();
 }
+
+#[test]
+fn it_ends_when_it_is_told_to_whatever_is_under_way() {
+    let fake = Fake::start(Manner::answering(|asked, line| {
+        let long = asked.is("Originate");
+        if long {
+            line.wait_until_gone(LIMIT);
+        }
+        long
+    }));
+    let ports = Ports::claim();
+    let mut gateway =
+        Setup::before(fake.port()).upstream("down", ports.of(Door::Ami), "reconnect = 60").start();
+    gateway.wait_for("pbx");
+    let mut client = gateway.client("boss");
+    client.send("Action: Originate\nChannel: Local/1@a\nApplication: Wait\nTimeout: 60000");
+    assert!(fake.wait(LIMIT, |fake| fake.count("Originate") == 1));
+    gateway.server.signal(rustix::process::Signal::TERM);
+    assert!(gateway.server.wait(LIMIT / 2).is_some(), "{}", gateway.server.log_tail());
+}

@@ -92,7 +92,7 @@ impl Setup {
              tlsbindaddr = 127.0.0.1:@AMIS_PORT@\ntlscertfile = front.pem\n{USERS}{}",
             self.manager
         );
-        let amibox = format!("[general]\nswitch = gateway\n{}{}", self.general, self.upstreams);
+        let amibox = self.amibox();
         let http = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = @HTTP_PORT@\n";
         let front = pem("ecdsa.cert.pem") + &pem("ecdsa.key.pem");
         let mut files = vec![
@@ -117,6 +117,11 @@ impl Setup {
             gateway.wait_for(&name);
         }
         gateway
+    }
+
+    /// What amibox.conf says.
+    pub(crate) fn amibox(&self) -> String {
+        format!("[general]\nswitch = gateway\n{}{}", self.general, self.upstreams)
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

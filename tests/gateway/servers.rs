@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::scene::{Gateway, LIMIT, Setup, check_error, check_mark, check_told};
 use crate::support::ami::Packet;
 use crate::support::fake::{Fake, Manner};
@@ -215,6 +217,44 @@ fn one_that_breaks_takes_no_other_with_it() {
     check_told(&mut watcher, "b", "Connected");
     assert!(a.logins() > 0);
     gateway.wait_for("b");
+    gateway.check();
+}
+
+#[test]
+fn a_reload_brings_and_takes_servers_and_disturbs_no_other() {
+    let (a, b) = (with_channels("a", 2), with_channels("b", 3));
+    let gateway = Setup::default().upstream("a", a.port(), "").ready();
+    let mut client = gateway.client("boss");
+    let mut agent = gateway.listener("agent");
+    check_error(&client.ask("Action: StrangeDo\nServer: b"));
+    let connections = a.connections();
+
+    let reload = |setup: Setup, said: &str| {
+        gateway.server.write_config("amibox.conf", &setup.amibox());
+        let before = gateway.server.log().matches(said).count();
+        gateway.server.signal(Signal::HUP);
+        gateway.until(said, || gateway.server.log().matches(said).count() > before);
+    };
+    let both = || Setup::default().upstream("a", a.port(), "").upstream("b", b.port(), "");
+    reload(both(), "configuration read again");
+    gateway.wait_for("b");
+    assert_eq!(client.ask("Action: StrangeDo\nServer: b\nMark: x").lines[1], "Server: b");
+    // The one that stays was not connected to anew.
+    a.tell("Event: Hold\nPrivilege: call,all\nChannel: PJSIP/1");
+    assert_eq!(agent.event("Hold", LIMIT).expect("events go on").get("Server"), Some("a"));
+    assert_eq!(a.connections(), connections);
+
+    // A mistake changes nothing.
+    reload(
+        both().upstream("c", 1, "tls = perhaps\npool = many\ntlscafile = nowhere.pem\ntls = yes"),
+        "stays",
+    );
+    assert!(client.ask("Action: StrangeDo\nServer: b").is_success());
+
+    reload(Setup::default().upstream("b", b.port(), ""), "configuration read again");
+    gateway.until("a is not known any more", || client.ask("Action: StrangeDo\nServer: a").is_error());
+    assert!(client.ask("Action: StrangeDo").is_success());
+    assert!(a.wait(LIMIT, |a| a.lines().is_empty()), "it is let go");
     gateway.check();
 }
 

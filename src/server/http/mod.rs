@@ -26,7 +26,7 @@ use crate::http::{Answer, Encoding, Method, Page, Request, form, html};
 use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
 
-use super::{clock, random};
+use super::{clock, random, tell_closed};
 use doors::Doors;
 use input::{Head, Input};
 use pages::{Client, Parameters};
@@ -79,7 +79,7 @@ impl Web {
         let peer = stream.peer();
         let Some(_place) = self.doors.enter(peer.ip(), core.config().http.sessionlimit) else {
             core.metrics.refused.count();
-            log::warn!("HTTP connection from {peer} closed: sessionlimit is reached");
+            tell_closed(core, format_args!("HTTP connection from {peer} closed: sessionlimit is reached"));
             return;
         };
         if let Err(error) = stream.handshake(Instant::now() + FIRST_REQUEST) {

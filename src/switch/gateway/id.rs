@@ -47,11 +47,6 @@ impl Ids {
         OurId { text, colon }
     }
 
-    /// The number of an id that this instance made.
-    pub(crate) fn number_of(&self, id: &[u8]) -> Option<u64> {
-        self.split(id).map(|(number, _)| number)
-    }
-
     /// What the client called the action whose id this instance made; empty where it sent none, or one too long to be
     /// sent along. `None` where the id is somebody else's.
     pub(crate) fn restore<'a>(&self, id: &'a [u8]) -> Option<&'a [u8]> {
@@ -171,7 +166,9 @@ mod tests {
     #[test]
     fn only_ids_of_this_instance_are_ours() {
         let ids = Ids::new(0xbeef);
-        let check = |id: &str, number: Option<u64>| assert_eq!(ids.number_of(id.as_bytes()), number, "{id}");
+        let check = |id: &str, number: Option<u64>| {
+            assert_eq!(ids.split(id.as_bytes()).map(|(number, _)| number), number, "{id}")
+        };
         check("amibox-0000beef-17:x", Some(17));
         check("amibox-0000beef-17:", Some(17));
         check("amibox-0000beef-18446744073709551615:", Some(u64::MAX));

@@ -43,7 +43,7 @@ use crate::net::client::ClientTls;
 
 use super::{ActionSpec, Caller, Figure, Switch, access};
 use answer::Answer;
-use coalesce::Coalescer;
+use coalesce::{Coalescer, Turn};
 use connection::Limit;
 use fault::Fault;
 use id::Ids;
@@ -70,7 +70,9 @@ struct Shared {
     owners: Mutex<Owners>,
     /// Whether it matters who has which channel.
     is_many: AtomicBool,
-    coalescer: Coalescer,
+    coalescer: Coalescer<Fault>,
+    /// How many actions were answered with what another client had asked.
+    coalesced: AtomicU64,
     /// Guards which actions each server lists, by its number.
     learned: Mutex<BTreeMap<usize, Vec<ActionSpec>>>,
     edition: AtomicU64,
@@ -83,7 +85,6 @@ struct Servers {
     default: usize,
     tag: bool,
     actiontimeout: Duration,
-    coalesce: Duration,
 }
 
 /// Which server an action is for.
@@ -116,7 +117,8 @@ impl Gateway {
                 numbers: AtomicUsize::new(0),
                 owners: Mutex::default(),
                 is_many: AtomicBool::new(false),
-                coalescer: Coalescer::default(),
+                coalescer: Coalescer::new(Duration::ZERO),
+                coalesced: AtomicU64::new(0),
                 learned: Mutex::default(),
                 edition: AtomicU64::new(1),
             }),
@@ -164,13 +166,9 @@ impl Switch for Gateway {
     fn configure(&self, config: &Config) {
         let Settings { upstreams, default, servertag, actiontimeout, coalesce } = &config.amibox.gateway;
         let before = self.shared.servers();
-        let mut servers = Servers {
-            default: *default,
-            tag: *servertag,
-            actiontimeout: *actiontimeout,
-            coalesce: *coalesce,
-            all: Vec::new(),
-        };
+        let mut servers =
+            Servers { default: *default, tag: *servertag, actiontimeout: *actiontimeout, all: Vec::new() };
+        self.shared.coalescer.set_window(*coalesce);
         self.shared.is_many.store(upstreams.len() > 1, Ordering::Relaxed);
         for settings in upstreams {
             match before.all.iter().find(|server| server.settings == *settings) {
@@ -241,9 +239,8 @@ impl Switch for Gateway {
             add("upstream_late", "Actions not answered in time.", true, counted(&count.late));
             add("upstream_broken", "Actions whose connection broke.", true, counted(&count.broken));
         }
-        let shared = self.shared.coalescer.shared();
         let help = "Actions answered with what another client had asked.";
-        figures.push(Figure { name: "coalesced", help, grows: true, label: None, value: shared });
+        figures.push(Figure::counter("coalesced", help, self.shared.coalesced.load(Ordering::Relaxed)));
         figures
     }
 }
@@ -292,7 +289,7 @@ impl Shared {
         Ok(Target::One(Arc::clone(default)))
     }
 
-    /// Asks one server; an identical question of a moment ago may have the answer.
+    /// Asks one server, unless somebody else has just asked it the same.
     fn ask(
         &self,
         servers: &Servers,
@@ -301,18 +298,31 @@ impl Shared {
         message: &Message,
     ) -> Result<Arc<Answer>, Fault> {
         let action = message.action().unwrap_or_default();
-        let only_looks = readonly::changes_nothing(message);
         let limit = Limit::new(servers.actiontimeout + own_timeout(action, message));
         let ask = || {
             let id = self.ids.make(message.action_id());
             let request = request::render(action, message, &id);
-            server.ask(caller, action, &id, &request, only_looks, limit).map(Arc::new)
+            let again = readonly::changes_nothing(message);
+            server.ask(caller, action, &id, &request, again, limit).map(Arc::new)
         };
-        if !only_looks || servers.coalesce.is_zero() {
-            return ask();
+        match self.coalescer.enter(server.name(), message, Instant::now(), limit.time) {
+            Turn::Alone => ask(),
+            Turn::Shared(answer) => {
+                self.coalesced.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Turn::Failed(fault) => Err(fault),
+            Turn::Ask(asking) => {
+                let answer = ask();
+                match &answer {
+                    Ok(answer) => asking.answer(Arc::clone(answer)),
+                    // That is the asker's own affair: the next one asks.
+                    Err(Fault::Gone) => drop(asking),
+                    Err(fault) => asking.fail(fault.clone()),
+                }
+                answer
+            }
         }
-        let key = [&server.number.to_ne_bytes()[..], &request::signature(action, message)].concat();
-        self.coalescer.ask(key, servers.coalesce, Instant::now(), limit.until, ask)
     }
 
     /// Asks every server at once, and makes one list of their answers.
@@ -414,6 +424,10 @@ impl Listener for Shared {
     fn down(&self, which: &Upstream, lost: &Lost) {
         self.owners().clear(which.number);
         self.tell_status(which, "Disconnected", &[("Address", &lost.address), ("Reason", &lost.why)]);
+    }
+
+    fn sweep(&self, now: Instant) {
+        self.coalescer.sweep(now);
     }
 
     fn wants_channels(&self) -> bool {

@@ -96,6 +96,7 @@ impl Owners {
     }
 
     /// How many names are known.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }

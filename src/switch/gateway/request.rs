@@ -13,23 +13,11 @@ pub(super) fn render(action: &[u8], message: &Message, id: &OurId) -> Vec<u8> {
         bytes.extend_from_slice(b": ");
         push_line(value, &mut bytes);
     }
-    push_rest(message, &mut bytes);
+    for line in message.lines().filter(|line| !OURS.iter().any(|name| line.is(name))) {
+        push_line(line.text, &mut bytes);
+    }
     bytes.extend_from_slice(b"\r\n");
     bytes
-}
-
-/// What makes two actions the same question: everything but their ActionIDs.
-pub(super) fn signature(action: &[u8], message: &Message) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(USUAL_SIZE);
-    push_line(&action.to_ascii_lowercase(), &mut bytes);
-    push_rest(message, &mut bytes);
-    bytes
-}
-
-fn push_rest(message: &Message, bytes: &mut Vec<u8>) {
-    for line in message.lines().filter(|line| !OURS.iter().any(|name| line.is(name))) {
-        push_line(line.text, bytes);
-    }
 }
 
 /// A line stays one line, whatever a server takes for the end of one.

@@ -84,6 +84,7 @@ impl Turns {
     }
 
     /// How many wait.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waiting
     }

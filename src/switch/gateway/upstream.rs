@@ -95,6 +95,8 @@ pub(super) trait Listener: Send + Sync {
     fn up(&self, which: &Upstream, address: SocketAddr);
     /// The server is not there.
     fn down(&self, which: &Upstream, lost: &Lost);
+    /// Some seconds have passed.
+    fn sweep(&self, now: Instant);
     /// Whether it wants to know which channels are up.
     fn wants_channels(&self) -> bool;
     /// Random bits.
@@ -229,10 +231,11 @@ impl Upstream {
     /// A connection for one action: an idle one, or a new one where there may be more. Whoever finds none waits, users in turn.
     fn borrow(&self, caller: &Caller<'_>, limit: Limit) -> Result<Lease<'_>, Fault> {
         let mut state = self.lock();
-        if state.turns.is_empty() && state.link.trouble().is_none() {
-            if let Some(connection) = state.take_idle() {
-                return Ok(self.lend(&state, connection));
-            }
+        if state.turns.is_empty()
+            && state.link.trouble().is_none()
+            && let Some(connection) = state.take_idle()
+        {
+            return Ok(self.lend(&state, connection));
         }
         let ticket = state.turns.enter(caller.user).map_err(|_| Fault::Busy)?;
         let called = Arc::new(Condvar::new());
@@ -451,6 +454,7 @@ impl Upstream {
             if now >= swept + SWEEP {
                 swept = now;
                 self.close_idle(now);
+                listener.sweep(now);
             }
         }
     }
