@@ -126,8 +126,9 @@ const VERBOSE: [(&str, usize); 12] = [
 fn show_channel(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let [name] = arguments else { return Outcome::Usage };
     let Some(channel) = engine.find_channel(name).and_then(|id| engine.channel(id)) else {
+        // It does not count as a failure. (core/command-channels.)
         screen.line([name, b" is not a known channel".as_slice()].concat());
-        return Outcome::Failed;
+        return Outcome::Done;
     };
     let mut row = |label: &str, value: &[u8]| {
         screen.line([format!("{label:>20}: ").as_bytes(), value].concat());
