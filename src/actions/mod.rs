@@ -21,7 +21,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -170,9 +170,21 @@ impl Core {
 
     /// Runs the action of a message for a session, and appends the answer to `out`: what the connection is to do then.
     pub fn run(&self, session: &Session, message: &Message, now: u64, out: &mut Vec<u8>) -> Then {
+        self.run_for(session.stream().map(AsFd::as_fd), session, message, now, out)
+    }
+
+    /// The same for a session without a connection of its own: `client` is the socket of whoever waits for the answer.
+    pub fn run_for(
+        &self,
+        client: Option<BorrowedFd<'_>>,
+        session: &Session,
+        message: &Message,
+        now: u64,
+        out: &mut Vec<u8>,
+    ) -> Then {
         let mut reply = Reply::new(out, message.action_id());
         let (login, table) = (session.login(), self.table());
-        let call = Call { core: self, table: &table, session, login: login.as_ref(), message, now };
+        let call = Call { core: self, table: &table, session, client, login: login.as_ref(), message, now };
         self.metrics.actions.count();
         call.pass_gate(&mut reply);
         reply.outcome()
@@ -190,6 +202,8 @@ pub(crate) struct Call<'a> {
     /// The actions that there are.
     table: &'a Table,
     pub(crate) session: &'a Session,
+    /// The socket of whoever waits for the answer.
+    client: Option<BorrowedFd<'a>>,
     /// Who runs it; `None` before login.
     pub(crate) login: Option<&'a Login>,
     pub(crate) message: &'a Message,
@@ -238,7 +252,7 @@ impl<'a> Call<'a> {
             user: self.user(),
             write: self.login.map(|login| login.write).unwrap_or_default(),
             micros: self.now,
-            client: self.session.stream().map(AsFd::as_fd),
+            client: self.client,
         }
     }
 

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::scene::{LIMIT, Setup, check_error, check_mark};
+use crate::support::ami::Client;
 use crate::support::fake::{Asked, Fake, Line, Manner, packet};
+use crate::support::{Door, Wire, http};
 
 /// How long a call rings that nobody is meant to wait for.
 const LONG: Duration = Duration::from_secs(15);
@@ -253,15 +255,31 @@ fn a_client_that_goes_away_during_a_synchronous_originate_releases_its_slot() {
         long
     }));
     let gateway = Setup::before(fake.port()).with("pool = 1").ready();
-    let mut caller = gateway.client("boss");
     let mut other = gateway.client("boss");
-    let begun = Instant::now();
-    caller.send("Action: Originate\nChannel: Local/1@a\nApplication: Wait\nTimeout: 60000");
-    assert!(fake.wait(LIMIT, |fake| fake.count("Originate") == 1));
-    drop(caller);
-    check_mark(&other.ask("Action: StrangeDo\nMark: x"), "x");
-    assert!(begun.elapsed() < LONG, "the slot was held for as long as the call rang");
-    assert_eq!(fake.count("Originate"), 1);
+    let originate = "Originate&channel=Local/1@a&application=Wait&timeout=60000";
+    for (index, door) in [Door::Ami, Door::Amis, Door::Http].into_iter().enumerate() {
+        let begun = Instant::now();
+        let caller = if door == Door::Http {
+            let mut conn = gateway.server.connect(door);
+            let login = http::get(&mut conn, "/rawman?action=login&username=boss&secret=s", None);
+            let cookie = login.cookie().expect("a session has a cookie");
+            let request =
+                format!("GET /rawman?action={originate} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+            conn.send(request.as_bytes()).unwrap();
+            conn
+        } else {
+            let wire = if door == Door::Amis { Wire::Tls(None) } else { Wire::Plain };
+            let mut client = Client::connect(gateway.server.port(door), wire);
+            client.ask("Action: Login\nUsername: boss\nSecret: s\nEvents: off");
+            client.send(&format!("Action: {}", originate.replace('=', ": ").replace('&', "\n")));
+            client.conn
+        };
+        assert!(fake.wait(LIMIT, |fake| fake.count("Originate") == index + 1));
+        drop(caller);
+        check_mark(&other.ask("Action: StrangeDo\nMark: x"), "x");
+        assert!(begun.elapsed() < LONG, "{door:?}: the slot was held for as long as the call rang");
+        assert_eq!(fake.count("Originate"), index + 1);
+    }
     gateway.check();
 }
 

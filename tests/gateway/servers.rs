@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::scene::{Gateway, LIMIT, Setup, check_error, check_mark, check_told};
 use crate::support::ami::Packet;
-use crate::support::fake::{Fake, Manner};
+use crate::support::fake::{Fake, Manner, SECRET, USER};
 use crate::support::{Door, Ports};
 
 /// A fake that lists so many channels, and says who it is.
@@ -256,6 +256,29 @@ fn a_reload_brings_and_takes_servers_and_disturbs_no_other() {
     assert!(client.ask("Action: StrangeDo").is_success());
     assert!(a.wait(LIMIT, |a| a.lines().is_empty()), "it is let go");
     gateway.check();
+}
+
+#[test]
+fn a_gateway_may_stand_before_a_gateway() {
+    let fake = with_channels("a", 2);
+    let inner = Setup::before(fake.port())
+        .manager(&format!("[{USER}]\nsecret = {SECRET}\nread = all\nwrite = all"))
+        .ready();
+    let outer = Setup::default().upstream("near", inner.server.port(Door::Ami), "").ready();
+    outer.until("somebody listens", || !fake.listeners().is_empty());
+    let mut listener = outer.listener("boss");
+    let mut client = outer.client("boss");
+    check_mark(&client.ask("Action: StrangeDo\nActionID: 1\nMark: x"), "x");
+    let list = client.list("Action: CoreShowChannels\nActionID: a:b", "CoreShowChannelsComplete");
+    assert_eq!(list.len(), 4);
+    assert!(list.iter().all(|packet| packet.get("ActionID") == Some("a:b")), "{list:#?}");
+    client.ask("Action: Originate\nActionID: call\nChannel: Local/1@a\nApplication: Wait\nAsync: true");
+    let id = fake.asked_for("Originate")[0].id_line();
+    fake.tell(&format!("Event: OriginateResponse\nPrivilege: call,all\n{}N: 1", id.replace("\r\n", "\n")));
+    let event = listener.event("OriginateResponse", LIMIT).expect("events go on");
+    assert_eq!(event.get("ActionID"), Some("call"));
+    outer.check();
+    inner.check();
 }
 
 #[test]

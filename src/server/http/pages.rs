@@ -184,7 +184,7 @@ impl<'r> Client<'r> {
             session.set_certificate(self.stream.certificate_name());
         }
         let now = clock::now();
-        match core.run(session, message, now, wire) {
+        match core.run_for(Some(self.stream.as_fd()), session, message, now, wire) {
             Then::Continue => session.take_own(wire),
             Then::Close => visit.end(),
             Then::CloseAfter(delay) => {
