@@ -171,8 +171,10 @@ fn http_in_every_encoding() {
     assert!(got.starts_with("Response: Error\r\nMessage: A header is too long"), "{got}");
     // Events too, and the gate.
     fake.tell("Event: Hold\nPrivilege: call,all\nChannel: PJSIP/1");
-    let got = get("/rawman?action=waitevent&timeout=10", Some(&cookie)).text();
-    assert!(got.contains("Event: Hold\r\nPrivilege: call,all\r\nChannel: PJSIP/1\r\n"), "{got}");
+    gateway.until("the event is told", || {
+        let got = get("/rawman?action=waitevent&timeout=1", Some(&cookie)).text();
+        got.contains("Event: Hold\r\nPrivilege: call,all\r\nChannel: PJSIP/1\r\n")
+    });
     let login = get("/rawman?action=login&username=nobody&secret=s", None);
     let cookie = login.cookie().expect("a session has a cookie").to_owned();
     let got = get("/rawman?action=strangedo", Some(&cookie)).text();
