@@ -80,6 +80,11 @@ docs: release ## a reference page of every action and console command, target/do
 clients: release ## real AMI client libraries against it (installs them from their registries)
 	tests/clients/against-amibox $(TARGET)/release/amibox $(TARGET)/clients
 
+.PHONY: clients-gateway
+clients-gateway: release ## the same through a gateway, before one amibox and before two
+	tests/clients/against-amibox $(TARGET)/release/amibox $(TARGET)/clients --upstreams 1
+	tests/clients/against-amibox $(TARGET)/release/amibox $(TARGET)/clients --upstreams 2
+
 .PHONY: bench
 bench: ## measure it beside a bare server: pings, logins, events, memory
 	$(CARGO) bench --bench load

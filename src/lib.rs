@@ -9,7 +9,7 @@
 //! | [`config`] | manager.conf, http.conf and the others: files to values and complaints |
 //! | [`net`] | sockets: plain or TLS streams, listeners, wake-ups |
 //! | [`session`] | who is connected, what each may see, how far each has been told |
-//! | [`auth`] | who may log in, and the security events that tell of it |
+//! | [`auth`] | who may log in and how far a policy lets them go, and the security events that tell of it |
 //! | [`bus`] | the event log that every session is a cursor into |
 //! | [`metrics`] | counters |
 //! | [`modules`] | what this server is made of, by Asterisk's names for it |

@@ -186,6 +186,40 @@ impl Writer {
     }
 }
 
+#[test]
+fn members_that_were_added_to_queues_are_there_after_a_restart_and_after_a_kill() {
+    let place = Place::new();
+    place.dir.write(
+        "queues.conf",
+        "[general]\npersistentmembers = yes\n[support]\nmember => Local/1@x,0,One\n[sales]\n",
+    );
+    let mut server = place.start();
+    let mut client = server.client();
+    let mut done = |action: &str| {
+        let answer = client.ask(action);
+        assert_eq!(answer.first().map(String::as_str), Some("Response: Success"), "{action}: {answer:?}");
+    };
+    done(
+        "Action: QueueAdd\r\nQueue: support\r\nInterface: Local/2@x\r\nMemberName: Two; the second|one\r\nPenalty: 3\r\n\
+         StateInterface: Custom:two\r\n",
+    );
+    done("Action: QueueAdd\r\nQueue: support\r\nInterface: Local/3@x\r\nMemberName: Three\r\n");
+    done("Action: QueueAdd\r\nQueue: sales\r\nInterface: Local/3@x\r\n");
+    done("Action: QueuePause\r\nInterface: Local/2@x\r\nPaused: true\r\nReason: lunch\r\n");
+    done("Action: QueueRemove\r\nQueue: support\r\nInterface: Local/3@x\r\n");
+    let expect = [
+        "support One static 0 0 ",
+        "support Two; the second|one dynamic 3 1 lunch",
+        "sales Local/3@x dynamic 0 0 ",
+    ];
+    for end in [Server::end, Server::kill] {
+        assert_eq!(server.client().members(), expect);
+        end(&mut server);
+        server = place.start();
+    }
+    assert_eq!(server.client().members(), expect);
+}
+
 /// Where a server runs, and what it leaves.
 struct Place {
     dir: TempDir,
@@ -199,7 +233,7 @@ impl Place {
         let (dir, ports) = (TempDir::new("amibox-astdb"), Ports::claim());
         let port = ports.of(Door::Ami);
         let general = format!("[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {port}\n");
-        dir.write("manager.conf", general + "[ops]\nsecret = s\nwrite = system\n");
+        dir.write("manager.conf", general + "[ops]\nsecret = s\nwrite = system,agent\n");
         let state = dir.path().join("state/below");
         Place { dir, state, port, _ports: ports }
     }
@@ -291,6 +325,26 @@ impl Client {
             }
         }
         Vec::new()
+    }
+
+    /// The members of all queues: queue, name, membership, penalty, whether it is paused, and why.
+    fn members(&mut self) -> Vec<String> {
+        self.ask("Action: QueueStatus\r\n");
+        let mut members = Vec::new();
+        loop {
+            let event = self.packet();
+            let value = |name: &str| {
+                let line = event.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                line.unwrap_or_default().trim().to_owned()
+            };
+            match event.first().map(String::as_str) {
+                Some("Event: QueueMember") => members.push(
+                    ["Queue", "Name", "Membership", "Penalty", "Paused", "PausedReason"].map(value).join(" "),
+                ),
+                Some("Event: QueueParams") => {}
+                _ => return members,
+            }
+        }
     }
 
     /// The entries of a family.

@@ -137,6 +137,38 @@ fn five_thousand_who_say_nothing_leave_nothing() {
     check_after(&server, &before);
 }
 
+/// Nobody who has not logged in can push what others have not read yet out of the event log.
+#[test]
+fn strangers_do_not_wash_events_away() {
+    let server = start();
+    let get = |path: &str, cookie: Option<&str>| http::get(&mut server.connect(Door::Http), path, cookie);
+    let login = get("/rawman?action=login&username=hello&secret=world", None);
+    let cookie = login.cookie().expect("a session has a cookie").to_owned();
+    get("/rawman?action=userevent&userevent=Kept", Some(&cookie));
+    // Blank lines are packets, and each is refused; more of them than the log holds events.
+    let answer = b"Response: Error\r\nMessage: Missing action in request\r\n\r\n".len();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                let mut conn = server.connect(Door::Ami);
+                conn.line(LIMIT).expect("it greets");
+                // It may be cut off when its time for a login is over, on a slow machine.
+                for _ in 0..9 {
+                    if conn.send(&b"\r\n".repeat(1000)).is_err()
+                        || conn.exactly(1000 * answer, LIMIT).is_empty()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let told = get("/rawman?action=waitevent&timeout=1", Some(&cookie)).text();
+    assert!(told.contains("UserEvent: Kept"), "{} bytes", told.len());
+    assert!(told.matches("Event: RequestBadFormat").count() < 9000, "{} bytes", told.len());
+}
+
 /// Once all is over the server takes no more than before, and goes on.
 fn check_after(server: &RunningServer, before: &Usage) {
     let end = Instant::now() + LIMIT;

@@ -3,11 +3,14 @@
 //!     cargo test --test transcripts                       every transcript
 //!     cargo test --test transcripts session/              those whose path contains this (after `--`, several)
 //!     cargo test --test transcripts -- --over-tls         only the plays with AMI over TLS
+//!     cargo test --test transcripts -- --through-gateway  only those through a gateway
 //!     cargo test --test transcripts -- --bin PATH --jobs 8 --list --quiet
 //!
 //! Each has a server process, a copy of its config folder and ports of its own. What is listed in
 //! `tests/transcripts/waiting.txt` (a path, then why) is played all the same and has to fail: one that passes
-//! is an error until it leaves the list, so the list only shrinks. One that fails beside others is played once more
+//! is an error until it leaves the list, so the list only shrinks. The same goes for `gateway-exceptions.txt` and the plays
+//! through a gateway; there a reason that begins with [`RACING`] is for one that passes now and then, which is not played.
+//! One that fails beside others is played once more
 //! alone, for its pauses are tenths of a second and a busy machine takes longer: the closing lines name it. `AMIBOX_BIN` names another binary,
 //! `AMIBOX_JOBS` how many are played at a time.
 
@@ -27,12 +30,22 @@ use std::time::Instant;
 use runner::play::{Pass, Stage, play};
 use support::ServerOptions;
 
-/// Whether a run without arguments also plays [`TLS_AREAS`] over TLS.
-const TLS_BY_DEFAULT: bool = true;
-/// The areas that say nothing of the transport, so that they must hold over TLS too.
-const TLS_AREAS: [&str; 3] = ["session/", "permission/", "events/"];
-/// What a transcript is called in the list when it is played over TLS.
-const TLS_PREFIX: &str = "tls:";
+/// The passes, each with what its plays begin with in the list, and the areas that it plays; none: every area.
+const PASSES: [(Pass, &str, &[&str]); 3] = [
+    (Pass::AsWritten, "", &[]),
+    // These say nothing of the transport, so that they must hold over TLS too.
+    (Pass::OverTls, "tls:", &["session/", "permission/", "events/"]),
+    // The others are about files of the server's own.
+    (
+        Pass::ThroughGateway,
+        "gateway:",
+        &["session/", "permission/", "events/", "http/", "core/", "calls/", "queues/"],
+    ),
+];
+/// How the reason begins of one that is not played at all, as two connections race in it.
+const RACING: &str = "racing:";
+/// Those that cannot pass yet, and those that cannot pass through a gateway.
+const LISTS: [&str; 2] = ["waiting.txt", "gateway-exceptions.txt"];
 /// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting; with many more,
 /// its pauses of some tenths of a second would no longer be longer than the server takes.
 const JOBS_PER_PROCESSOR: usize = 8;
@@ -57,13 +70,16 @@ fn main() -> ExitCode {
     runner::pattern::self_test();
     support::stop_all_on_signal();
 
-    let waiting = match read_waiting(&folder) {
-        Ok(waiting) => waiting,
+    let mut waiting = BTreeMap::new();
+    match LISTS.iter().try_for_each(|list| read_waiting(&folder, list, &mut waiting)) {
+        Ok(()) => {}
         Err(e) => {
             println!("{e}\n\ntest result: FAILED. 0 passed; 1 failed");
             return ExitCode::FAILURE;
         }
     };
+    let mut chosen = chosen;
+    chosen.retain(|one| waiting.get(&one.name).is_none_or(|reason| !reason.starts_with(RACING)));
     let start = Instant::now();
     println!("\nrunning {} transcripts", chosen.len());
     let counts = run(&args, &folder, &chosen, &waiting);
@@ -101,7 +117,7 @@ impl Counts {
         }
         let verdict = if self.failed.is_empty() { "ok" } else { "FAILED" };
         println!(
-            "\ntest result: {verdict}. {} passed; {} failed; {} waiting (they failed, as waiting.txt says); \
+            "\ntest result: {verdict}. {} passed; {} failed; {} waiting (they failed, as the lists say); \
              {} filtered out; finished in {:.2}s\n",
             self.passed,
             self.failed.len(),
@@ -113,18 +129,17 @@ impl Counts {
 }
 
 fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, String>) -> Counts {
-    let stage = |pass| Stage {
+    let stages = PASSES.map(|(pass, ..)| Stage {
         folder: folder.to_owned(),
         server: ServerOptions { binary: args.binary.clone(), ..ServerOptions::default() },
         pass,
-    };
-    let stages = [stage(Pass::AsWritten), stage(Pass::OverTls)];
-    let all = plays(folder, Pass::AsWritten).len();
+    });
+    let all = plays(folder, &PASSES[0]).len();
     let filtered = all.saturating_sub(chosen.iter().filter(|one| one.pass == Pass::AsWritten).count());
     let counts = Mutex::new(Counts { filtered, ..Counts::default() });
     let again = Mutex::new(Vec::new());
     let attempt = |one: &Play| {
-        let stage = if one.pass == Pass::AsWritten { &stages[0] } else { &stages[1] };
+        let stage = stages.iter().find(|stage| stage.pass == one.pass).expect("there is one a pass");
         panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
             .unwrap_or_else(|_| Err("the player panicked".to_owned()))
     };
@@ -134,8 +149,8 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
             scope.spawn(|| {
                 while let Some(one) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = attempt(one);
-                    // What waits as it is written waits over TLS too.
-                    let plain = one.name.strip_prefix(TLS_PREFIX).unwrap_or(&one.name);
+                    // What waits as it is written waits in every other way too.
+                    let plain = without_prefix(&one.name);
                     let reason = waiting.get(&one.name).or_else(|| waiting.get(plain));
                     if let (Err(difference), None) = (&outcome, reason) {
                         again.lock().expect("no one panics holding it").push((one, difference.clone()));
@@ -188,9 +203,9 @@ fn tell(args: &Args, counts: &mut Counts, one: &Play, outcome: &Result<(), Strin
             println!("transcript {name} ... FAILED\n   {difference}\n");
         }
         (Ok(()), Some(_)) => {
-            counts.failed.push(format!("{name} (it passes: remove it from waiting.txt)"));
+            counts.failed.push(format!("{name} (it passes: remove it from its list)"));
             println!(
-                "transcript {name} ... FAILED\n   it passes: remove it from tests/transcripts/waiting.txt\n"
+                "transcript {name} ... FAILED\n   it passes: remove it from waiting.txt or gateway-exceptions.txt\n"
             );
         }
     }
@@ -203,7 +218,8 @@ struct Args {
     list: bool,
     quiet: bool,
     show_waiting: bool,
-    over_tls: bool,
+    /// The one pass to play; none: all.
+    only: Option<Pass>,
     jobs: usize,
     binary: PathBuf,
 }
@@ -219,7 +235,7 @@ impl Args {
             list: false,
             quiet: false,
             show_waiting: false,
-            over_tls: false,
+            only: None,
             jobs: jobs.map_or_else(|| Ok(JOBS_PER_PROCESSOR * processors()), |text| number(&text))?,
             binary: support::binary(),
         };
@@ -232,7 +248,8 @@ impl Args {
                 "--quiet" | "-q" => args.quiet = true,
                 "--exact" => args.exact = true,
                 "--show-waiting" => args.show_waiting = true,
-                "--over-tls" => args.over_tls = true,
+                "--over-tls" => args.only = Some(Pass::OverTls),
+                "--through-gateway" => args.only = Some(Pass::ThroughGateway),
                 "--skip" => args.skip.push(value()?),
                 "--jobs" | "--test-threads" => args.jobs = number(&value()?)?,
                 "--bin" => args.binary = value()?.into(),
@@ -245,10 +262,8 @@ impl Args {
     }
 
     fn choose(&self, folder: &Path) -> Vec<Play> {
-        let mut all = if self.over_tls { Vec::new() } else { plays(folder, Pass::AsWritten) };
-        if self.over_tls || TLS_BY_DEFAULT {
-            all.extend(plays(folder, Pass::OverTls));
-        }
+        let passes = PASSES.iter().filter(|(pass, ..)| self.only.is_none_or(|only| only == *pass));
+        let mut all: Vec<_> = passes.flat_map(|pass| plays(folder, pass)).collect();
         let fits =
             |name: &str, word: &String| if self.exact { name == word } else { name.contains(word.as_str()) };
         all.retain(|one| {
@@ -268,7 +283,7 @@ fn number(text: &str) -> Result<usize, String> {
 }
 
 /// Every transcript below the folder, by its path, that this pass plays.
-fn plays(folder: &Path, pass: Pass) -> Vec<Play> {
+fn plays(folder: &Path, (pass, prefix, areas): &(Pass, &str, &[&str])) -> Vec<Play> {
     let mut files = Vec::new();
     for area in entries(folder).into_iter().filter(|path| path.is_dir() && !path.ends_with("configs")) {
         files.extend(entries(&area).into_iter().filter(|path| path.extension() == Some(OsStr::new("txt"))));
@@ -276,12 +291,8 @@ fn plays(folder: &Path, pass: Pass) -> Vec<Play> {
     let mut all = Vec::new();
     for file in files {
         let path = file.strip_prefix(folder).expect("found below it").display().to_string();
-        match pass {
-            Pass::AsWritten => all.push(Play { name: path, file, pass }),
-            Pass::OverTls if TLS_AREAS.iter().any(|area| path.starts_with(area)) => {
-                all.push(Play { name: format!("{TLS_PREFIX}{path}"), file, pass });
-            }
-            Pass::OverTls => {}
+        if areas.is_empty() || areas.iter().any(|area| path.starts_with(area)) {
+            all.push(Play { name: format!("{prefix}{path}"), file, pass: *pass });
         }
     }
     all
@@ -294,23 +305,28 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The list of those that wait: a path and its reason a line. Each must exist and have a reason.
-fn read_waiting(folder: &Path) -> Result<BTreeMap<String, String>, String> {
-    let path = folder.join("waiting.txt");
+/// A transcript's path, whichever pass plays it.
+fn without_prefix(name: &str) -> &str {
+    let stripped = PASSES.iter().filter(|(_, prefix, _)| !prefix.is_empty());
+    stripped.filter_map(|(_, prefix, _)| name.strip_prefix(prefix)).next().unwrap_or(name)
+}
+
+/// A list of those that wait: a path and its reason a line. Each must exist and have a reason.
+fn read_waiting(folder: &Path, list: &str, waiting: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let path = folder.join(list);
     let text = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let mut waiting = BTreeMap::new();
     for (index, line) in
         text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
     {
-        let complaint = |what: &str| format!("tests/transcripts/waiting.txt:{}: {what}", index + 1);
+        let complaint = |what: &str| format!("tests/transcripts/{list}:{}: {what}", index + 1);
         let (name, reason) =
             line.split_once(' ').ok_or_else(|| complaint("a path needs a reason after it"))?;
-        if !folder.join(name.strip_prefix(TLS_PREFIX).unwrap_or(name)).is_file() {
+        if !folder.join(without_prefix(name)).is_file() {
             return Err(complaint(&format!("there is no transcript {name}")));
         }
         if waiting.insert(name.to_owned(), reason.trim().to_owned()).is_some() {
             return Err(complaint(&format!("{name} is listed twice")));
         }
     }
-    Ok(waiting)
+    Ok(())
 }

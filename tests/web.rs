@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use std::{fs, thread};
 
+use rustix::net;
 use rustix::process::Signal;
 use support::{Door, RunningServer, ServerOptions, http};
 
@@ -50,6 +53,19 @@ fn json_tells_lists_and_events() {
 }
 
 #[test]
+fn counters_are_told_where_they_are_asked_for() {
+    assert!(get(&start(), "/metrics", None).status.contains("404"));
+    let files =
+        [("manager.conf", MANAGER), ("http.conf", HTTP), ("amibox.conf", "[general]\nmetrics = yes\n")];
+    let server = RunningServer::over(&files, &ServerOptions::default());
+    login(&server, "hello", "world");
+    let page = get(&server, "/metrics", None);
+    for line in ["# TYPE amibox_logins_total counter\n", "\namibox_logins_total 1\n", "\namibox_calls 0\n"] {
+        assert!(page.text().contains(line), "{line}: {}", page.text());
+    }
+}
+
+#[test]
 fn other_sites_cannot_act() {
     let server = start();
     let cookie = login(&server, "hello", "world");
@@ -65,6 +81,45 @@ fn other_sites_cannot_act() {
     // A link may lead here.
     check("Sec-Fetch-Site: cross-site", "/manager", "HTTP/1.1 200 OK");
     check("Sec-Fetch-Site: cross-site", "/static/a.txt", "HTTP/1.1 200 OK");
+}
+
+/// Who plants a cookie in somebody else's browser does not get that one's login.
+#[test]
+fn a_cookie_from_elsewhere_is_no_cookie_for_a_login() {
+    let server = start();
+    let login = |address: [u8; 4], cookie: &str| {
+        let any = SocketAddr::from((address, 0));
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).expect("a socket");
+        net::bind(&socket, &any).expect("an address of this machine");
+        let to = SocketAddr::from(([127, 0, 0, 1], server.port(Door::Http)));
+        net::connect(&socket, &to).expect("the server listens");
+        let mut stream = TcpStream::from(socket);
+        let path = "/rawman?action=login&username=hello&secret=world";
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
+            .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers in text");
+        assert!(answer.contains("Message: Authentication accepted"), "{answer}");
+        let own = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")?.split(';').next());
+        own.expect("a login gives a cookie").to_owned()
+    };
+    let stranger = || get(&server, "/rawman?action=ping", None).cookie().expect("it gets one").to_owned();
+    let planted = stranger();
+    let own = login([127, 0, 0, 2], &planted);
+    assert_ne!(own, planted);
+    assert!(is_logged_in(&server, &own) && !is_logged_in(&server, &planted));
+    let kept = stranger();
+    assert_eq!(login([127, 0, 0, 1], &kept), kept);
+}
+
+#[test]
+fn answers_are_not_to_be_run_or_framed() {
+    let server = start();
+    for page in ["rawman", "mxml", "manager", "jsonman"] {
+        let answer = get(&server, &format!("/{page}?action=ping"), None);
+        assert_eq!(answer.header("X-Frame-Options"), Some("SAMEORIGIN"), "{page}");
+        assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"), "{page}");
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn cached_object(call: &Call<'_>, reply: &mut Reply<'_>) {
 /// There is no cache. The messages end in a line feed of their own. (core/sorcerymemorycache-errors.)
 fn about_cache(call: &Call<'_>, object: Option<&str>, reply: &mut Reply<'_>) {
     let sent = call.message.action().unwrap_or_default();
-    let name = call.core.table.find(sent).map_or("", |row| row.spec.name.as_ref());
+    let name = call.table.find(sent).map_or("", |row| row.spec.name.as_ref());
     let message = match object {
         _ if call.message.value("Cache").is_empty() => {
             format!("{name} requires that a cache name be provided.")
@@ -84,12 +84,11 @@ const CACHE: Argument = Argument::required("Cache", "The cache's name.");
 const OBJECT: Argument = Argument::required("Object", "The object's name.");
 
 const fn cache_action(name: &'static str, synopsis: &'static str) -> Row {
-    Row::own(ActionSpec::new(name, Classes::SYSTEM, synopsis, &[CACHE], NO_CACHE), cache).yields()
+    Row::own(ActionSpec::new(name, Classes::SYSTEM, synopsis, &[CACHE], NO_CACHE), cache)
 }
 
 const fn object_action(name: &'static str, synopsis: &'static str) -> Row {
     Row::own(ActionSpec::new(name, Classes::SYSTEM, synopsis, &[CACHE, OBJECT], NO_CACHE), cached_object)
-        .yields()
 }
 
 const NO_CACHE: &str = "This server keeps its configuration in memory without a cache, so there is none of any name: with the \
@@ -105,8 +104,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Answers with a list that is empty: this server sends and receives no faxes.",
         ),
         fax_sessions,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "FAXSession",
@@ -116,8 +114,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "There is none here of any number: this server sends and receives no faxes.",
         ),
         fax_session,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "FAXStats",
@@ -127,8 +124,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Answers with an event FAXStats whose figures are all 0: this server sends and receives no faxes.",
         ),
         fax_stats,
-    )
-    .yields(),
+    ),
     cache_action("SorceryMemoryCacheExpire", "Drop a cache of configuration objects."),
     object_action("SorceryMemoryCacheExpireObject", "Drop one object from a cache."),
     cache_action("SorceryMemoryCachePopulate", "Fill a cache of configuration objects."),
@@ -147,8 +143,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "There is no channel here that takes advice of charge, so it always fails.",
         ),
         aoc_message,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "MessageSend",
@@ -165,8 +160,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "There is no technology here that carries messages, so it always fails, and says that.",
         ),
         message_send,
-    )
-    .yields(),
+    ),
 ];
 
 #[cfg(test)]

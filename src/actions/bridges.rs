@@ -75,8 +75,7 @@ pub(super) const ACTIONS: &[Row] = &[
              suspended, and BridgeTechnologyListComplete last.",
         ),
         list,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "BridgeTechnologySuspend",
@@ -86,8 +85,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "The list shows it as suspended from then on. Bridges that are up stay as they are.",
         ),
         suspend,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "BridgeTechnologyUnsuspend",
@@ -97,6 +95,5 @@ pub(super) const ACTIONS: &[Row] = &[
             "The list shows it as not suspended from then on. It succeeds as well where it was not.",
         ),
         unsuspend,
-    )
-    .yields(),
+    ),
 ];

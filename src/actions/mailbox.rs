@@ -146,8 +146,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Answers with Waiting: 1 where there is a message, and 0 where there is none, or no such mailbox.",
         ),
         mailbox_status,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "MailboxCount",
@@ -157,8 +156,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Answers with the numbers of urgent, new and old messages; they are 0 where there is no such mailbox.",
         ),
         mailbox_count,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailUsersList",
@@ -169,8 +167,7 @@ pub(super) const ACTIONS: &[Row] = &[
              its password, and VoicemailUserEntryComplete last.",
         ),
         users_list,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailUserStatus",
@@ -181,8 +178,7 @@ pub(super) const ACTIONS: &[Row] = &[
              mailbox is told with Response: Success.",
         ),
         user_status,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailBoxSummary",
@@ -193,8 +189,7 @@ pub(super) const ACTIONS: &[Row] = &[
              Response: Success.",
         ),
         box_summary,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailRefresh",
@@ -207,8 +202,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Always succeeds: the state told here is never an old one.",
         ),
         refresh,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailMove",
@@ -218,8 +212,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Fails where the message is not there.",
         ),
         move_message,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailRemove",
@@ -229,8 +222,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Fails where the message is not there.",
         ),
         remove_message,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "VoicemailForward",
@@ -248,8 +240,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Fails where the message is not there.",
         ),
         forward_message,
-    )
-    .yields(),
+    ),
 ];
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod mailbox;
 mod modules;
 #[cfg(test)]
 mod playing;
+mod policy;
 mod reference;
 mod session;
 mod sessions;
@@ -20,11 +21,13 @@ mod table;
 #[cfg(test)]
 mod testing;
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::ami::decode::Defect;
 use crate::ami::{Message, Reply, reply::Then};
+use crate::auth::rate::Rates;
 use crate::auth::security;
 use crate::auth::throttle::Throttle;
 use crate::bus::Bus;
@@ -60,12 +63,15 @@ pub struct Core {
     random: fn() -> u64,
     /// Guards who has failed to log in of late.
     throttle: Mutex<Throttle>,
+    /// Guards how often users have acted of late.
+    rates: Mutex<Rates>,
     /// Who reads the configuration again when a client asks for it.
     reloader: OnceLock<Box<dyn Reload>>,
     bridges: bridges::Technologies,
     /// Held by the one UpdateConfig that is being done, while it reads and writes; nobody else waits for it.
     files: Mutex<()>,
-    table: Table,
+    /// Guards which table of actions counts; held to copy a reference.
+    table: RwLock<Arc<Table>>,
 }
 
 /// Reads the configuration again, for whoever asks over AMI.
@@ -88,7 +94,7 @@ impl Core {
         random: fn() -> u64,
     ) -> Core {
         let core = Core {
-            table: Table::new(switch.actions()),
+            table: RwLock::new(Arc::new(Table::new(&*switch))),
             config: Mutex::new(config),
             sessions: Sessions::default(),
             bus,
@@ -99,6 +105,7 @@ impl Core {
             reloaded: AtomicU64::new(now),
             random,
             throttle: Mutex::default(),
+            rates: Mutex::default(),
             reloader: OnceLock::new(),
             bridges: bridges::Technologies::default(),
             files: Mutex::default(),
@@ -124,10 +131,30 @@ impl Core {
         let _ = self.reloader.set(reloader);
     }
 
+    /// Whether a refusal is to be logged, and then how many were left out of the log before. The user's name is empty before login.
+    pub fn logs_refusal(&self, user: &[u8], now: u64) -> Option<u64> {
+        self.rates().log(user, now)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Publishes an event that happens at that time.
     pub fn publish(&self, event: crate::ami::Event, now: u64) {
         self.metrics.events_published.count();
         self.bus.publish(event, now);
+    }
+
+    /// Every action that there is now.
+    fn table(&self) -> Arc<Table> {
+        let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
+        if table.edition == self.switch.edition() {
+            return table;
+        }
+        let table = Arc::new(Table::new(&*self.switch));
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&table);
+        table
     }
 
     fn configure_others(&self) {
@@ -143,9 +170,21 @@ impl Core {
 
     /// Runs the action of a message for a session, and appends the answer to `out`: what the connection is to do then.
     pub fn run(&self, session: &Session, message: &Message, now: u64, out: &mut Vec<u8>) -> Then {
+        self.run_for(session.stream().map(AsFd::as_fd), session, message, now, out)
+    }
+
+    /// The same for a session without a connection of its own: `client` is the socket of whoever waits for the answer.
+    pub fn run_for(
+        &self,
+        client: Option<BorrowedFd<'_>>,
+        session: &Session,
+        message: &Message,
+        now: u64,
+        out: &mut Vec<u8>,
+    ) -> Then {
         let mut reply = Reply::new(out, message.action_id());
-        let login = session.login();
-        let call = Call { core: self, session, login: login.as_ref(), message, now };
+        let (login, table) = (session.login(), self.table());
+        let call = Call { core: self, table: &table, session, client, login: login.as_ref(), message, now };
         self.metrics.actions.count();
         call.pass_gate(&mut reply);
         reply.outcome()
@@ -160,7 +199,11 @@ impl Core {
 /// One action being run.
 pub(crate) struct Call<'a> {
     pub(crate) core: &'a Core,
+    /// The actions that there are.
+    table: &'a Table,
     pub(crate) session: &'a Session,
+    /// The socket of whoever waits for the answer.
+    client: Option<BorrowedFd<'a>>,
     /// Who runs it; `None` before login.
     pub(crate) login: Option<&'a Login>,
     pub(crate) message: &'a Message,
@@ -175,11 +218,14 @@ impl<'a> Call<'a> {
             self.tell_bad_format(None);
             return reply.error("Missing action in request");
         };
-        let row = self.core.table.find(name);
+        let row = self.table.find(name);
         if self.login.is_none() && !row.is_some_and(|row| row.before_login) {
             return self.deny(name, reply);
         }
         let Some(row) = row else {
+            if let Some(trouble) = self.core.switch.trouble() {
+                return reply.error(trouble);
+            }
             self.tell_bad_format(Some(name));
             let text = [
                 b"Invalid/unknown command: ",
@@ -190,6 +236,9 @@ impl<'a> Call<'a> {
         };
         if !row.is_permitted(self.login) {
             return self.deny(name, reply);
+        }
+        if let Err(refusal) = policy::admit(self, row, name) {
+            return refusal.answer(self, name, reply);
         }
         match row.run {
             Run::Own(run) => run(self, reply),
@@ -203,6 +252,7 @@ impl<'a> Call<'a> {
             user: self.user(),
             write: self.login.map(|login| login.write).unwrap_or_default(),
             micros: self.now,
+            client: self.client,
         }
     }
 
@@ -213,11 +263,19 @@ impl<'a> Call<'a> {
 
     fn deny(&self, name: &[u8], reply: &mut Reply<'_>) {
         self.core.metrics.denied.count();
-        self.core.publish(security::denied_event(name, self.user(), self.session, self.now), self.now);
+        self.tell_refusal(|| security::denied_event(name, self.user(), self.session, self.now));
         reply.error("Permission denied");
     }
 
     fn tell_bad_format(&self, name: Option<&[u8]>) {
-        self.core.publish(security::bad_format_event(name, self.user(), self.session, self.now), self.now);
+        self.tell_refusal(|| security::bad_format_event(name, self.user(), self.session, self.now));
+    }
+
+    /// Publishes what tells of a refusal, but not each of many.
+    fn tell_refusal(&self, event: impl FnOnce() -> crate::ami::Event) {
+        let told = self.core.rates().publish(self.user(), self.now);
+        if told {
+            self.core.publish(event(), self.now);
+        }
     }
 }

@@ -148,41 +148,47 @@ pub(super) const ACTIONS: &[Row] = &[
             "ModuleCheck",
             Classes::SYSTEM,
             "Ask whether a module is loaded.",
-            &[Argument::required("Module", "Its name in Asterisk, such as res_agi.so or manager, in any case.")],
+            &[Argument::required(
+                "Module",
+                "Its name in Asterisk, such as res_agi.so or manager, in any case.",
+            )],
             "Succeeds where it is loaded. The header Version is always empty. There are the modules whose work this server does; \
              the console command module show lists them.",
         ),
         module_check,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "ModuleLoad",
             Classes::SYSTEM,
             "Load, unload or reload a module.",
             &[
-                Argument::optional("Module", "The file's name, such as func_md5.so. Without one a reload is of everything."),
+                Argument::optional(
+                    "Module",
+                    "The file's name, such as func_md5.so. Without one a reload is of everything.",
+                ),
                 Argument::required("LoadType", "load, unload, reload, or refresh, which unloads and loads."),
             ],
             "No code is ever loaded from a file: modules are names for parts of this server. Those of the dialplan's functions \
              (func_...) can be unloaded, and then the functions are gone; the others stay. The events Load and Unload tell of it.",
         ),
         module_load,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "Reload",
             Classes::SYSTEM.and(Classes::CONFIG),
             "Read the configuration again.",
-            &[Argument::optional("Module", "Its name, such as manager, http or pbx_config.so; all without one.")],
+            &[Argument::optional(
+                "Module",
+                "Its name, such as manager, http or pbx_config.so; all without one.",
+            )],
             "A configuration with an error in it changes nothing, and the answer says so; the log has every complaint. The event \
              Reload tells of it either way: its Status is 0 where it is done, 2 for no such module, 3 for an error, and 6 \
              where the module cannot be reloaded.",
         ),
         reload,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "LoggerRotate",
@@ -192,8 +198,7 @@ pub(super) const ACTIONS: &[Row] = &[
             "Succeeds and does nothing: this server writes its log to standard error, and whoever keeps it rotates it.",
         ),
         logger_rotate,
-    )
-    .yields(),
+    ),
 ];
 
 #[cfg(test)]

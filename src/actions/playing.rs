@@ -28,7 +28,7 @@ use super::testing::START;
 struct Held(Arc<Embedded>);
 
 impl Switch for Held {
-    fn actions(&self) -> &[ActionSpec] {
+    fn actions(&self) -> Vec<ActionSpec> {
         self.0.actions()
     }
 

@@ -12,7 +12,7 @@ use super::table::Table;
 pub fn reference(switch: &dyn Switch) -> String {
     let mut page = String::from(INTRODUCTION);
     page.push_str("\n## Actions\n");
-    for row in Table::new(switch.actions()).rows() {
+    for row in Table::new(switch).rows() {
         action(&row.spec, &mut page);
     }
     page.push_str(COMMANDS);

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::ami::event::Micros;
 use crate::ami::filter::Filter;
-use crate::ami::reply::Then;
+use crate::ami::reply::{Then, Value};
 use crate::ami::{Classes, Event, Message, Reply};
 use crate::bus::Overrun;
 use crate::session::Session;
 use crate::switch::{ActionSpec, Argument};
 
 use super::table::Row;
-use super::{Call, Core};
+use super::{Call, Core, policy};
 
 fn ping(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply
@@ -59,18 +59,22 @@ fn filter(call: &Call<'_>, reply: &mut Reply<'_>) {
 
 fn list_commands(call: &Call<'_>, reply: &mut Reply<'_>) {
     reply.start("Success");
-    for row in call.core.table.rows().filter(|row| row.listed && row.is_permitted(call.login)) {
+    let may = |row: &Row| row.is_permitted(call.login) && policy::lists(call, row);
+    for row in call.table.rows().filter(|row| row.listed && may(row)) {
         let spec = &row.spec;
-        reply.header(&spec.name, format_args!("{} (Priv: {})", spec.synopsis, spec.classes));
+        reply.header(&spec.name, format_args!("{}  (Priv: {})", spec.synopsis, spec.classes));
     }
     reply.end();
 }
 
-/// All its lines but those named Action and UserEvent come back as they are, in order. (events/user-event-*.)
+/// All its lines but those named Action and UserEvent come back as they are, in order. (events/user-event-*.) A carriage return in one
+/// becomes a blank, as some clients take it for the end of a line: nobody is to make another event within this one.
 fn user_event(call: &Call<'_>, reply: &mut Reply<'_>) {
     let mut event = Event::new("UserEvent", Classes::USER).with("UserEvent", call.message.value("UserEvent"));
     for line in call.message.lines().filter(|line| !line.is("Action") && !line.is("UserEvent")) {
-        event.line(line.text);
+        let mut text = Vec::with_capacity(line.text.len());
+        line.text.write(&mut text);
+        event.line(&text);
     }
     reply.success("Event Sent");
     call.core.publish(event, call.now);
@@ -124,7 +128,8 @@ pub(super) const ACTIONS: &[Row] = &[
         )
         .since("0.2.0"),
         ping,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Events",
@@ -135,7 +140,8 @@ pub(super) const ACTIONS: &[Row] = &[
                  are not sent later.",
         ),
         events,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "Filter",
@@ -158,17 +164,20 @@ pub(super) const ACTIONS: &[Row] = &[
                  the whole event.",
         ),
         filter,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "ListCommands",
             Classes::NONE,
             "List the actions that you may run.",
             &[],
-            "Answers with a header for each action: its name, what it does, and the classes that permit it.",
+            "Answers with a header for each action: its name, what it does, and the classes that permit it. Actions that the user's allowaction \
+             lines leave out are left out.",
         ),
         list_commands,
-    ),
+    )
+    .local(),
     Row::own(
         ActionSpec::new(
             "UserEvent",
@@ -195,12 +204,26 @@ pub(super) const ACTIONS: &[Row] = &[
                  The answer comes then, with the events that this session may see and WaitEventComplete behind them.",
         ),
         wait_event,
-    ),
+    )
+    .local(),
 ];
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Bench;
     use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_line_of_a_user_event_stays_one() {
+        let bench = Bench::new(Config::default());
+        let place = bench.core.bus.head();
+        let answer = bench.run("Action: UserEvent\nUserEvent: A\rB\nX: y\r\rEvent: Hangup\nActionID: 1\r2");
+        assert_eq!(answer, "Response: Success\nActionID: 1 2\nMessage: Event Sent\n\n");
+        let expect =
+            "Event: UserEvent\nPrivilege: user,all\nUserEvent: A B\nX: y  Event: Hangup\nActionID: 1 2\n\n";
+        assert_eq!(bench.events_since(place), expect);
+    }
 
     #[test]
     fn a_wait_without_a_number_has_no_end() {

@@ -114,6 +114,7 @@ pub(super) const ACTIONS: &[Row] = &[
         .since("amibox 0.1.0"),
         manager_sessions,
     )
+    .local()
     .unlisted(),
     Row::own(
         ActionSpec::new(
@@ -130,6 +131,7 @@ pub(super) const ACTIONS: &[Row] = &[
         .since("amibox 0.1.0"),
         manager_kick,
     )
+    .local()
     .unlisted(),
 ];
 

@@ -65,8 +65,7 @@ pub(super) const ACTIONS: &[Row] = &[
              asterisk.conf sets; a limit of 0 is none.",
         ),
         core_settings,
-    )
-    .yields(),
+    ),
     Row::own(
         ActionSpec::new(
             "CoreStatus",
@@ -77,6 +76,5 @@ pub(super) const ACTIONS: &[Row] = &[
              up and that have been.",
         ),
         core_status,
-    )
-    .yields(),
+    ),
 ];

@@ -2,14 +2,18 @@
 
 use crate::ami::{Classes, Reply};
 use crate::session::Login;
-use crate::switch::ActionSpec;
+use crate::switch::{ActionSpec, Switch};
 
 use super::{
     Call, absent, bridges, config_files, console, login, mailbox, modules, session, sessions, system,
 };
 
 /// Every action there is, in the order of their names.
-pub(super) struct Table(Vec<Row>);
+pub(super) struct Table {
+    rows: Vec<Row>,
+    /// Of which edition of the switch's actions it is.
+    pub(super) edition: u64,
+}
 
 /// An action.
 #[derive(Clone)]
@@ -17,8 +21,8 @@ pub(crate) struct Row {
     pub(crate) spec: ActionSpec,
     /// Whether it may be run before login.
     pub(super) before_login: bool,
-    /// Whether a switch that has an action of that name runs it instead.
-    yields: bool,
+    /// Whether it concerns the session itself, whatever stands behind the interface.
+    pub(super) local: bool,
     /// Whether ListCommands tells of it.
     pub(super) listed: bool,
     pub(super) run: Run,
@@ -34,25 +38,22 @@ pub(super) enum Run {
 }
 
 impl Table {
-    /// The server's own actions, and those of the switch: where both have one, the server's unless it yields.
-    pub(super) fn new(switch: &[ActionSpec]) -> Table {
-        let mut rows: Vec<Row> = FAMILIES.iter().flat_map(|family| family.iter().cloned()).collect();
-        for spec in switch {
-            let row = Row {
-                spec: spec.clone(),
-                run: Run::Switch,
-                before_login: false,
-                yields: false,
-                listed: true,
-            };
-            match rows.iter_mut().find(|own| own.spec.name.eq_ignore_ascii_case(&spec.name)) {
-                Some(own) if own.yields => *own = row,
-                Some(_) => {}
+    /// The server's own actions, and those of the switch: where both have one, the switch's unless it concerns the session. Before
+    /// a switch that stands for whole servers those that concern the session are the only ones of the server's own.
+    pub(super) fn new(switch: &dyn Switch) -> Table {
+        let edition = switch.edition();
+        let own = FAMILIES.iter().flat_map(|family| family.iter().cloned());
+        let mut rows: Vec<Row> = own.filter(|row| row.local || !switch.is_remote()).collect();
+        for spec in switch.actions() {
+            let row = Row { spec, run: Run::Switch, before_login: false, local: false, listed: true };
+            match rows.iter_mut().find(|own| own.spec.name.eq_ignore_ascii_case(&row.spec.name)) {
+                Some(own) if own.local => {}
+                Some(own) => *own = row,
                 None => rows.push(row),
             }
         }
         rows.sort_by_key(|row| row.spec.name.to_ascii_lowercase());
-        Table(rows)
+        Table { rows, edition }
     }
 
     /// The action of that name, in any case.
@@ -65,31 +66,31 @@ impl Table {
             key
         };
         let key = lower(name);
-        let at = self.0.binary_search_by(|row| lower(row.spec.name.as_bytes()).cmp(&key)).ok()?;
-        self.0[at].spec.name.as_bytes().eq_ignore_ascii_case(name).then_some(&self.0[at])
+        let at = self.rows.binary_search_by(|row| lower(row.spec.name.as_bytes()).cmp(&key)).ok()?;
+        self.rows[at].spec.name.as_bytes().eq_ignore_ascii_case(name).then_some(&self.rows[at])
     }
 
     /// All of them.
     pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.0.iter()
+        self.rows.iter()
     }
 }
 
 impl Row {
     /// An action of the server itself.
     pub(super) const fn own(spec: ActionSpec, run: fn(&Call<'_>, &mut Reply<'_>)) -> Row {
-        Row { spec, run: Run::Own(run), before_login: false, yields: false, listed: true }
+        Row { spec, run: Run::Own(run), before_login: false, local: false, listed: true }
     }
 
     /// Permits it before login.
     pub(super) const fn before_login(mut self) -> Row {
         self.before_login = true;
-        self
+        self.local()
     }
 
-    /// Lets a switch answer instead, if it has an action of that name: the servers behind a gateway know better.
-    pub(super) const fn yields(mut self) -> Row {
-        self.yields = true;
+    /// Says that it concerns the session itself: no switch can have it instead.
+    pub(super) const fn local(mut self) -> Row {
+        self.local = true;
         self
     }
 
@@ -126,26 +127,62 @@ const MAX_NAME: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ami::Message;
+    use crate::switch::Caller;
+
+    /// A switch that lists these.
+    struct Lists(Vec<ActionSpec>, bool);
+
+    impl Switch for Lists {
+        fn actions(&self) -> Vec<ActionSpec> {
+            self.0.clone()
+        }
+
+        fn is_remote(&self) -> bool {
+            self.1
+        }
+
+        fn perform(&self, _: &Caller<'_>, _: &Message, reply: &mut Reply<'_>) {
+            reply.success("Theirs");
+        }
+    }
+
+    fn table(names: &[&'static str], remote: bool) -> Table {
+        let specs = names.iter().map(|name| ActionSpec::new(name, Classes::AGI, "Theirs.", &[], "Theirs."));
+        Table::new(&Lists(specs.collect(), remote))
+    }
 
     #[test]
     fn every_row_is_found_by_its_name_in_any_case() {
-        let table = Table::new(&[ActionSpec::new("AGI", Classes::AGI, "x", &[], "x")]);
-        for row in table.rows() {
+        let all = table(&["AGI"], false);
+        for row in all.rows() {
             for name in
                 [row.spec.name.to_string(), row.spec.name.to_uppercase(), row.spec.name.to_lowercase()]
             {
-                assert_eq!(table.find(name.as_bytes()).map(|found| &found.spec.name), Some(&row.spec.name));
+                assert_eq!(all.find(name.as_bytes()).map(|found| &found.spec.name), Some(&row.spec.name));
             }
             assert!(row.spec.name.len() < MAX_NAME);
             assert!(!row.spec.synopsis.is_empty() && !row.spec.description.is_empty(), "{}", row.spec.name);
         }
-        let yielding = ActionSpec::new("mailboxcount", Classes::NONE, "Theirs.", &[], "Theirs.");
-        let table =
-            Table::new(&[yielding, ActionSpec::new("PING", Classes::NONE, "Theirs.", &[], "Theirs.")]);
-        assert!(matches!(table.find(b"MailboxCount").map(|row| row.run), Some(Run::Switch)));
-        assert!(matches!(table.find(b"Ping").map(|row| row.run), Some(Run::Own(_))));
         for name in ["", "Pin", "PingX", "Ping ", "Ping\0"] {
-            assert!(table.find(name.as_bytes()).is_none(), "{name:?}");
+            assert!(all.find(name.as_bytes()).is_none(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn whose_an_action_is() {
+        let check = |name: &str, remote, theirs: Option<bool>| {
+            let table = table(&["mailboxcount", "PING", "CoreStatus"], remote);
+            let found = table.find(name.as_bytes()).map(|row| matches!(row.run, Run::Switch));
+            assert_eq!(found, theirs, "{name}, remote: {remote}");
+        };
+        check("MailboxCount", false, Some(true));
+        check("Ping", false, Some(false));
+        check("CoreStatus", false, Some(true));
+        check("CoreSettings", false, Some(false));
+        check("Ping", true, Some(false));
+        check("Logoff", true, Some(false));
+        check("CoreStatus", true, Some(true));
+        check("CoreSettings", true, None);
     }
 }

@@ -41,8 +41,10 @@ classes! {
 impl Classes {
     /// No class: what every logged-in session may do, and no event is of.
     pub const NONE: Classes = Classes(0);
+    /// What a server behind a gateway calls by a name that is not known here: only who has every class has this one.
+    pub const OTHER: Classes = Classes(1 << NAMES.len());
     /// Every class.
-    pub const ALL: Classes = Classes((1 << NAMES.len()) - 1);
+    pub const ALL: Classes = Classes((1 << (NAMES.len() + 1)) - 1);
 
     /// The union of two sets.
     pub const fn and(self, other: Classes) -> Classes {
@@ -108,12 +110,15 @@ impl Classes {
         }
     }
 
-    /// Reads a `Privilege` header back, as a gateway receives it.
+    /// Reads a `Privilege` header back, as a gateway receives it. `all`, which stands behind every list, says nothing; a list
+    /// that says nothing else is of [`Classes::OTHER`], and one of no class is empty or `<none>`.
     pub fn from_privilege(text: &[u8]) -> Classes {
-        text.split(|&b| b == b',')
-            .filter(|name| *name != b"all")
-            .filter_map(Classes::by_name)
-            .fold(Classes::NONE, |all, class| all.and(class))
+        if text.is_empty() || text == b"<none>" {
+            return Classes::NONE;
+        }
+        let known = text.split(|&b| b == b',').filter(|name| *name != b"all").filter_map(Classes::by_name);
+        let classes = known.fold(Classes::NONE, Classes::and);
+        if classes.is_empty() { Classes::OTHER } else { classes }
     }
 }
 

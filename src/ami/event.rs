@@ -1,5 +1,7 @@
 //! Events: rendered once, told to many.
 
+use std::borrow::Cow;
+
 use super::Classes;
 use super::reply::Value;
 
@@ -30,11 +32,22 @@ impl Event {
         Event { classes, head: bytes.len() as u32, bytes }
     }
 
-    /// An event that came from elsewhere: its bytes are kept, its classes are read from its `Privilege` header.
-    /// `text` holds whole lines and ends with the blank one.
-    pub fn received(text: &[u8]) -> Event {
-        let privilege = lines(text).find_map(|line| line.strip_prefix(b"Privilege: ")).unwrap_or_default();
-        Event { classes: Classes::from_privilege(privilege), head: 0, bytes: text.to_vec() }
+    /// An event that came from elsewhere: its bytes are kept, its classes are read from its `Privilege` header. One that tells
+    /// already when it happened is not stamped again. `text` holds whole lines and ends with the blank one.
+    pub fn received<'t>(text: impl Into<Cow<'t, [u8]>>) -> Event {
+        let text = text.into();
+        let mut classes = Classes::NONE;
+        let (mut at, mut head) = (0, 0);
+        for line in text.split_inclusive(|&b| b == b'\n') {
+            at += line.len();
+            if let Some(privilege) = line.strip_prefix(b"Privilege: ") {
+                classes = Classes::from_privilege(privilege.trim_ascii_end());
+                let is_stamped = text[at..].starts_with(b"Timestamp: ");
+                head = if is_stamped { 0 } else { at as u32 };
+                break;
+            }
+        }
+        Event { classes, head, bytes: text.into_owned() }
     }
 
     /// Adds a header.

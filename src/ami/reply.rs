@@ -62,8 +62,7 @@ impl<'a> Reply<'a> {
     /// The ActionID, where the request had one.
     pub fn action_id(&mut self) -> &mut Self {
         if let Some(id) = self.action_id {
-            self.out.extend_from_slice(b"ActionID: ");
-            self.line(id);
+            self.header("ActionID", id);
         }
         self
     }
@@ -87,6 +86,11 @@ impl<'a> Reply<'a> {
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.out.extend_from_slice(bytes);
         self
+    }
+
+    /// Where the answer is written, for one that is written elsewhere: whole packets.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.out
     }
 
     /// Ends a response or an event: the blank line.

@@ -1,8 +1,10 @@
-//! Who may log in: users, their addresses and their secrets.
+//! Who may log in: users, their addresses and their secrets; and what each may do, as to its policy.
 //!
 //! Nothing here waits or answers: it decides. What a client is told of a failure is the same whatever the reason.
 
 pub mod passwd;
+pub mod policy;
+pub mod rate;
 pub mod security;
 pub mod throttle;
 
@@ -98,7 +100,7 @@ pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> 
         (Proof::Key { challenge: None, .. }, _) => return Err(Failure::NoChallenge),
         (Proof::Key { .. }, Kind::Pbkdf2(_)) => return Err(Failure::NeedsClear),
         (Proof::Key { challenge: Some(challenge), key }, Kind::Clear(secret)) => {
-            if !equal(key, md5_key(challenge, secret).as_bytes()) {
+            if !equal(key, challenge_key(challenge.as_bytes(), secret).as_bytes()) {
                 return Err(Failure::Key { challenge: challenge.to_owned(), key: key.to_vec() });
             }
         }
@@ -108,7 +110,7 @@ pub fn check(manager: &Manager, name: &[u8], peer: IpAddr, proof: Proof<'_>) -> 
 
 /// The answer to a challenge: the hexadecimal MD5 digest of the challenge and the secret.
 #[inline(never)]
-fn md5_key(challenge: &str, secret: &[u8]) -> String {
+pub(crate) fn challenge_key(challenge: &[u8], secret: &[u8]) -> String {
     hex(&Md5::new().chain_update(challenge).chain_update(secret).finalize())
 }
 

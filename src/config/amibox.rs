@@ -12,6 +12,8 @@ pub struct Amibox {
     pub astversion: String,
     /// `switch`: what stands behind the interface. Default: embedded.
     pub switch: Switch,
+    /// `metrics`: whether the page /metrics tells the counters, to everybody who reaches the HTTP listener. Default: no.
+    pub metrics: bool,
     /// The servers of a gateway; none where the switch is another.
     pub gateway: Gateway,
 }
@@ -28,7 +30,12 @@ pub enum Switch {
 
 impl Default for Amibox {
     fn default() -> Amibox {
-        Amibox { astversion: "22.10.1".to_owned(), switch: Switch::Embedded, gateway: Gateway::default() }
+        Amibox {
+            astversion: "22.10.1".to_owned(),
+            switch: Switch::Embedded,
+            metrics: false,
+            gateway: Gateway::default(),
+        }
     }
 }
 
@@ -57,6 +64,7 @@ impl Amibox {
                     .error(line, format!("switch = {}: embedded or gateway expected", quote(line.value()))),
             }
         }
+        settings.truth("metrics", &mut amibox.metrics);
         // Who tries both kinds of switch need not take these out.
         settings.ignored(gateway::SETTINGS);
         settings.finish();

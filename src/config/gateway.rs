@@ -58,6 +58,9 @@ pub struct UpstreamTls {
     pub cafile: Option<PathBuf>,
     /// `tlsservername`: the name that the server's certificate is for. Default: the host of its address.
     pub servername: Option<String>,
+    /// `tlsfingerprint`: the SHA-256 digest of the one certificate that is taken, whoever vouches for it and whatever name it is
+    /// for: Asterisk's own are mostly signed by themselves. Default: none, any certificate that is vouched for.
+    pub fingerprint: Option<[u8; 32]>,
 }
 
 impl Default for Gateway {
@@ -132,6 +135,14 @@ impl Upstream {
         let cafile = settings.path("tlscafile");
         let servername =
             settings.last("tlsservername").map(|line| String::from_utf8_lossy(line.value()).into_owned());
+        let fingerprint = settings.last("tlsfingerprint").and_then(|line| {
+            let read = fingerprint(line.value());
+            if read.is_none() {
+                let text = "tlsfingerprint: 64 hexadecimal digits expected, as openssl x509 -fingerprint -sha256 prints them";
+                settings.error(line, text);
+            }
+            read
+        });
         let addresses = read_addresses(&mut settings, if encrypted { TLS_PORT } else { PORT });
         if addresses.as_ref().is_some_and(Vec::is_empty) {
             missing.push("address = HOST");
@@ -177,7 +188,7 @@ impl Upstream {
             addresses: addresses?,
             username: username?,
             secret: secret.ok().flatten()?,
-            tls: encrypted.then_some(UpstreamTls { cafile, servername }),
+            tls: encrypted.then_some(UpstreamTls { cafile, servername, fingerprint }),
             pool,
             reconnect,
             keepalive,
@@ -244,6 +255,20 @@ fn read_file(source: &dyn Source, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii().to_vec())
 }
 
+/// A SHA-256 digest in hexadecimal, with or without colons between its bytes.
+fn fingerprint(text: &[u8]) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.iter().copied().filter(|b| *b != b':').collect();
+    let digit = |b: u8| char::from(b).to_digit(16).map(|digit| digit as u8);
+    let bytes: Option<Vec<u8>> = digits
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect();
+    bytes?.try_into().ok()
+}
+
 /// `0.5-30`: two times in seconds, or one that stands for both.
 fn range(text: &[u8]) -> Option<RangeInclusive<Duration>> {
     let text = std::str::from_utf8(text).ok()?;
@@ -275,6 +300,22 @@ const MAX_SECRET_FILE: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fingerprints() {
+        let digits = "0aFF".repeat(16);
+        let colons = ["0A", "ff"].repeat(16).join(":");
+        for text in [&digits, &colons] {
+            assert_eq!(
+                fingerprint(text.as_bytes()).map(|bytes| (bytes[0], bytes[31])),
+                Some((10, 255)),
+                "{text}"
+            );
+        }
+        for wrong in ["", "0", &digits[1..], &digits.replace('F', "g"), &format!("{digits}00")] {
+            assert_eq!(fingerprint(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn pauses() {

@@ -1,5 +1,7 @@
 //! manager.conf: the listener, the limits, and the users.
 
+use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use super::complaint::{Complaint, did_you_mean, quote};
 use super::http::Http;
 use super::ini::{Document, Variable};
 use super::listen::{Endpoint, Tls, is_loopback};
+use super::policy::{self, Policy};
 use super::secret::Secret;
 use super::settings::{Settings, header, sections};
 use crate::ami::Classes;
@@ -109,6 +112,10 @@ pub struct User {
     pub allowmultiplelogin: bool,
     /// `writetimeout`, in milliseconds: how long its socket may be full before it is disconnected. Default: 100.
     pub writetimeout: Duration,
+    /// `allowaction` and `allowfunctions`, ours: what it may do of what `write` gives it. Default: all.
+    pub policy: Policy,
+    /// `actionrate`, ours: how many actions a second all its sessions may run together. Default: no limit.
+    pub actionrate: Option<NonZeroU32>,
 }
 
 impl Default for User {
@@ -124,6 +131,8 @@ impl Default for User {
             displayconnects: true,
             allowmultiplelogin: true,
             writetimeout: Duration::from_millis(100),
+            policy: Policy::default(),
+            actionrate: None,
         }
     }
 }
@@ -242,18 +251,18 @@ impl Manager {
         settings.truth("displayconnects", &mut user.displayconnects);
         settings.truth("allowmultiplelogin", &mut user.allowmultiplelogin);
         settings.milliseconds("writetimeout", 1, &mut user.writetimeout);
-        let rules = Rules::read(&mut settings);
+        let rules = Rules::read(&mut settings).map(|rules| user.acl.add(rules));
         lists(&mut settings, named, &mut user.acl);
-        let user = match rules {
-            Ok(rules) => {
-                user.acl.add(rules);
-                Some(user)
-            }
-            Err((line, bad)) => {
-                settings.warn(line, format!("{bad}; the user {} is left out", quote(name)));
-                None
-            }
+        let policy = Policy::read(&mut settings).map(|policy| user.policy = policy);
+        let rate = policy::rate(&mut settings).map(|rate| user.actionrate = rate);
+        let mut user = Some(user);
+        let mut leave_out = |line, why: &dyn Display| {
+            settings.warn(line, format!("{why}; the user {} is left out", quote(name)));
+            user = None;
         };
+        rules.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
+        policy.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
+        rate.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
         settings.finish();
         if user.as_ref().is_some_and(|user| user.secret.is_empty()) {
             let (file, line) = header(document, name);

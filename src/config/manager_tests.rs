@@ -233,6 +233,58 @@ fn complaints() {
     );
 }
 
+/// What cannot be read of a policy lets nobody in, as with an access list.
+#[test]
+fn policies() {
+    let (manager, complaints) = read(
+        "[a](!)\nallowaction = QueueStatus\n[u](a)\nsecret = s\nallowaction = Originate(Context:x)\nactionrate = 5\n\
+         [v](a)\nsecret = s\nallowfunctions = yes\nactionrate = 0\n[w]\nsecret = s\nallowfunctions = no\n[x]\nsecret = s\n",
+        "",
+    );
+    assert_eq!(complaints, [""; 0]);
+    let seen: Vec<_> = manager
+        .users
+        .iter()
+        .map(|user| {
+            let rules = user.policy.rules.iter().map(|rule| String::from_utf8_lossy(&rule.text).into_owned());
+            (
+                rules.collect::<Vec<_>>().join(" "),
+                user.policy.refuses_functions,
+                user.actionrate.map_or(0, |n| n.get()),
+            )
+        })
+        .collect();
+    let expect = [
+        ("QueueStatus Originate(Context:x)", true, 5),
+        ("QueueStatus", false, 0),
+        ("", true, 0),
+        ("", false, 0),
+    ];
+    assert_eq!(seen, expect.map(|(rules, refuses, rate)| (rules.to_owned(), refuses, rate)));
+
+    let (manager, complaints) = read(
+        "[a]\nsecret = s\nallowaction = Ping\nallowaction = Originate(Context:x\n[b]\nsecret = s\nallowaction(Ping) = yes\n\
+         [c]\nsecret = s\nactionrate = many\n[d]\nsecret = s\nallowaction =\n\
+         [e]\nsecret = s\nallowaction = Originate(Aplication:, Own:x)\nallowfunctions = perhaps\n",
+        "",
+    );
+    let names: Vec<_> =
+        manager.users.iter().map(|user| String::from_utf8_lossy(&user.name).into_owned()).collect();
+    assert_eq!(names, ["e"]);
+    assert!(manager.users[0].policy.refuses_functions);
+    assert_eq!(
+        complaints,
+        [
+            "manager.conf:4: warning: allowaction = \"Originate(Context:x\": the closing parenthesis is missing; the user \"a\" is left out",
+            "manager.conf:7: warning: allowaction = Name(...) expected: the parentheses stand behind the equals sign; the user \"b\" is left out",
+            "manager.conf:10: warning: actionrate = \"many\": a number of actions a second up to 100000 expected; the user \"c\" is left out",
+            "manager.conf:13: warning: allowaction = \"\": the name of an action expected; the user \"d\" is left out",
+            "manager.conf:16: warning: allowaction: the header \"Aplication\"; did you mean \"Application\"?",
+            "manager.conf:17: warning: allowfunctions = \"perhaps\": yes or no expected; no counts",
+        ]
+    );
+}
+
 /// A secret that everybody knows keeps the server from starting where others can try it.
 #[test]
 fn well_known_secrets_stay_on_this_machine() {

@@ -16,6 +16,7 @@ pub mod http;
 pub mod ini;
 mod listen;
 pub mod manager;
+pub mod policy;
 pub mod secret;
 mod settings;
 pub mod voicemail;

@@ -1,5 +1,6 @@
 //! Sockets, without any protocol: streams that are plain or TLS, listeners, and what wakes a sleeping thread.
 
+pub mod client;
 pub mod listener;
 pub mod stream;
 pub mod tls;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
-use rustls::ServerConnection;
+use rustls::Connection;
 
 use super::wake::{wait, wait_one};
 use crate::net::Waker;
@@ -27,7 +27,7 @@ pub struct Stream {
 
 /// The TLS state, and the records that a full socket has left over.
 struct Tls {
-    connection: ServerConnection,
+    connection: Connection,
     left: Vec<u8>,
 }
 
@@ -39,10 +39,10 @@ impl Stream {
         Ok(Stream { peer: socket.peer_addr()?, local: socket.local_addr()?, socket, tls: None })
     }
 
-    /// Puts TLS on a connection. The handshake happens with the first reads.
-    pub fn tls(socket: TcpStream, connection: ServerConnection) -> io::Result<Stream> {
+    /// Puts TLS on a connection, on either side of it. The handshake happens with the first reads.
+    pub fn tls(socket: TcpStream, connection: impl Into<Connection>) -> io::Result<Stream> {
         let mut stream = Stream::plain(socket)?;
-        stream.tls = Some(Box::new(Mutex::new(Tls { connection, left: Vec::new() })));
+        stream.tls = Some(Box::new(Mutex::new(Tls { connection: connection.into(), left: Vec::new() })));
         Ok(stream)
     }
 
@@ -94,6 +94,8 @@ impl Stream {
     /// Apart, for the same reason as [`Stream::read_tls`].
     #[inline(never)]
     fn handshake_tls(&self, tls: &Mutex<Tls>, until: Instant) -> io::Result<()> {
+        // A client speaks first.
+        self.flush(&mut lock(tls))?;
         while lock(tls).connection.is_handshaking() {
             let mut records = [0; RECORDS];
             let received = self.receive(&mut records, Some(until))?;
@@ -113,10 +115,23 @@ impl Stream {
 
     /// Sleeps until something can be read (`true`), the waker is raised, or the time is over.
     pub fn wait(&self, waker: &Waker, until: Option<Instant>) -> io::Result<bool> {
+        Ok(self.wait_beside(Some((waker.as_fd(), PollFlags::IN)), until)?[0])
+    }
+
+    /// Sleeps until something can be read, another descriptor is ready, or the time is over: which of the two it was.
+    pub fn wait_beside(
+        &self,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
+        until: Option<Instant>,
+    ) -> io::Result<[bool; 2]> {
         if self.tls.as_ref().is_some_and(|tls| has_plaintext(&mut lock(tls))) {
-            return Ok(true);
+            return Ok([true, false]);
         }
-        Ok(wait(&[(self.as_fd(), PollFlags::IN), (waker.as_fd(), PollFlags::IN)], until)?[0])
+        let Some(other) = other else {
+            return Ok([wait_one(self.as_fd(), PollFlags::IN, until)?, false]);
+        };
+        let ready = wait(&[(self.as_fd(), PollFlags::IN), other], until)?;
+        Ok([ready[0], ready[1]])
     }
 
     /// Writes what the socket takes without waiting: how many of the bytes it took. Over TLS, bytes may be taken that a

@@ -20,7 +20,7 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    fn new(file: &Path, text: impl fmt::Display) -> TlsError {
+    pub(super) fn new(file: &Path, text: impl fmt::Display) -> TlsError {
         TlsError { file: file.to_owned(), text: text.to_string() }
     }
 }
@@ -62,11 +62,7 @@ pub fn load(settings: &Tls, dir: &Path) -> Result<Arc<ServerConfig>, TlsError> {
         None => builder.with_no_client_auth(),
         Some(file) => {
             let file = &dir.join(file);
-            let mut roots = RootCertStore::empty();
-            for root in certificates(file)? {
-                roots.add(root).map_err(|error| TlsError::new(file, error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(file)?), provider);
             builder.with_client_cert_verifier(verifier.build().map_err(|error| TlsError::new(file, error))?)
         }
     };
@@ -125,6 +121,15 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         rest = &rest[count..];
     }
     Some((tag, rest.get(..length)?, &rest[length..]))
+}
+
+/// The certificates of a file, to vouch for others.
+pub(super) fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates(file)? {
+        roots.add(root).map_err(|error| TlsError::new(file, error))?;
+    }
+    Ok(roots)
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -12,7 +12,7 @@ use crate::bus::Overrun;
 use crate::net::{Stream, Waker};
 use crate::session::{ANSWER_STALL, Session, Transport};
 
-use super::clock;
+use super::{clock, tell_closed};
 
 /// Serves a connection until it ends. It counts as one that has not logged in from before the TLS handshake, so that one
 /// that is never finished counts too. Apart, so that it has only its own needs on its stack.
@@ -25,7 +25,7 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
     let full = waiting >= manager.authlimit || from_there >= share(peer.ip(), manager.authlimit);
     if full {
         core.metrics.refused.count();
-        log::warn!("connection from {peer} closed: authlimit is reached");
+        tell_closed(core, format_args!("connection from {peer} closed: authlimit is reached"));
         // Over TLS the client learns of it as it would without: an end behind the handshake. Unless that is a flood.
         if !stream.is_tls() || waiting >= 2 * manager.authlimit {
             return;
@@ -159,9 +159,10 @@ impl<'a> Connection<'a> {
             let (taken, decoded) = self.decoder.decode(&self.input[used..self.filled]);
             used += taken;
             let message = self.decoder.message();
+            let now = clock::now();
             let then = match decoded {
                 Decoded::More => break,
-                Decoded::Message => self.core.run(self.session, message, clock::now(), &mut self.out),
+                Decoded::Message => self.core.run(self.session, message, now, &mut self.out),
                 Decoded::Broken(defect) => {
                     self.core.refuse(message, defect, &mut self.out);
                     Then::Continue
@@ -171,7 +172,7 @@ impl<'a> Connection<'a> {
                 Then::Continue => {}
                 Then::Close => open = false,
                 Then::CloseAfter(delay) => {
-                    std::thread::sleep(delay);
+                    clock::hold_back(now, delay);
                     open = false;
                 }
                 Then::Wait(timeout) => {

@@ -17,11 +17,14 @@ use std::time::{Duration, Instant};
 use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
+use crate::config::amibox::Switch as Kind;
 use crate::config::{self, Config, Level, Loaded};
 use crate::modules::Modules;
 use crate::session::Session;
+use crate::switch::Switch;
 use crate::switch::embedded::astdb::{self, Store};
 use crate::switch::embedded::{self, Embedded};
+use crate::switch::gateway::{self, Gateway};
 use http::Web;
 use listen::{ListenError, Listeners};
 
@@ -90,15 +93,21 @@ impl Daemon {
     /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
     pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
         let config = load(dir).ok_or(StartError::Config)?;
-        let astdb = state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
         let now = clock::now();
         let (modules, bus) = (Modules::default(), Bus::new()?);
-        let switch = Embedded::new(&config, astdb, bus.clone(), random(), now);
-        switch.set_modules(modules.clone());
-        switch.start_clock(clock::now)?;
-        let switch = Box::new(switch);
+        let switch: Box<dyn Switch> = match config.amibox.switch {
+            Kind::Embedded => {
+                let astdb =
+                    state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
+                let switch = Embedded::new(&config, astdb, bus.clone(), random(), now);
+                switch.set_modules(modules.clone());
+                switch.start_clock(clock::now)?;
+                Box::new(switch)
+            }
+            Kind::Gateway => Box::new(Gateway::new(bus.clone(), clock::now, random)),
+        };
         let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
@@ -159,6 +168,9 @@ impl Shared {
         let mut listeners = self.listeners();
         let config = load(&self.dir).ok_or(StartError::Config)?;
         let bound = listeners.bind(&config)?;
+        if config.amibox.switch != self.core.config().amibox.switch {
+            log::warn!("amibox.conf: another switch is not taken before the next start");
+        }
         self.core.set_config(Arc::new(config), clock::now());
         listeners.serve(&self.core, &self.web, bound)?;
         let config = self.core.config();
@@ -197,7 +209,10 @@ impl Reload for Reloader {
 pub fn read(dir: &Path) -> Loaded {
     let mut loaded = config::load(dir);
     if let Some(config) = &loaded.config {
-        loaded.complaints.extend(embedded::check(config));
+        loaded.complaints.extend(match config.amibox.switch {
+            Kind::Embedded => embedded::check(config),
+            Kind::Gateway => gateway::check(config),
+        });
     }
     if loaded.complaints.iter().any(|complaint| complaint.level == Level::Error) {
         loaded.config = None;
@@ -219,6 +234,15 @@ fn load(dir: &Path) -> Option<Config> {
 
 fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run)
+}
+
+/// Logs that a connection is closed because a limit is reached, but not each of many.
+fn tell_closed(core: &Core, what: std::fmt::Arguments<'_>) {
+    match core.logs_refusal(b"", clock::now()) {
+        None => {}
+        Some(0) => log::warn!("{what}"),
+        Some(more) => log::warn!("{what} (and {more} more before)"),
+    }
 }
 
 /// Waits for a thread, but no longer than that.

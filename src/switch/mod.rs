@@ -4,12 +4,13 @@
 //! actions that nobody here has heard of, and an appliance can put its own hardware behind AMI. Events go to the
 //! [`Bus`](crate::bus::Bus) that a switch is made with.
 
+pub(crate) mod access;
 pub mod console;
-// Queues come next: what they lean on is laid out already.
-#[allow(dead_code)]
 pub mod embedded;
+pub mod gateway;
 
 use std::borrow::Cow;
+use std::os::fd::BorrowedFd;
 
 use crate::ami::{Classes, Message, Reply};
 use crate::config::Config;
@@ -17,9 +18,25 @@ use console::{CommandSpec, Outcome, Screen};
 
 /// A telephone switch, or what stands for one.
 pub trait Switch: Send + Sync {
-    /// The actions it performs. They are added to those of the server itself; where both have one, the server's wins unless it
-    /// is only there for want of a better.
-    fn actions(&self) -> &[ActionSpec];
+    /// The actions it performs. They are added to those of the server itself; where both have one, it is the switch's, unless it
+    /// concerns the session (Login, Events, Ping and the like).
+    fn actions(&self) -> Vec<ActionSpec>;
+
+    /// A number that changes whenever [`Switch::actions`] does: they are asked for again then.
+    fn edition(&self) -> u64 {
+        0
+    }
+
+    /// Whether it stands for whole servers, as a gateway does: then only what concerns the session itself (Login, Events, Ping
+    /// and the like) is the server's own, and every other action is the switch's or there is none.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// Why it cannot say now which actions it has, for a client who asks for one that is not known.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Takes over what another configuration says of it. The first one comes before any action.
     fn configure(&self, config: &Config) {
@@ -49,6 +66,11 @@ pub trait Switch: Send + Sync {
     fn calls(&self) -> Calls {
         Calls::default()
     }
+
+    /// Counters and gauges of its own, for whoever watches over the server.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
 }
 
 /// The calls of a switch.
@@ -60,6 +82,33 @@ pub struct Calls {
     pub processed: u64,
 }
 
+/// A figure of a switch, in the words of the page `/metrics`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// Its name, to stand behind `amibox_`: small letters and underscores.
+    pub name: &'static str,
+    /// What it counts or measures.
+    pub help: &'static str,
+    /// Whether it only ever grows.
+    pub grows: bool,
+    /// A label and its value where there are several of that name.
+    pub label: Option<(&'static str, String)>,
+    /// Where it stands.
+    pub value: u64,
+}
+
+impl Figure {
+    /// A number that only ever grows.
+    pub fn counter(name: &'static str, help: &'static str, value: u64) -> Figure {
+        Figure { name, help, grows: true, label: None, value }
+    }
+
+    /// A number that goes up and down.
+    pub fn gauge(name: &'static str, help: &'static str, value: u64) -> Figure {
+        Figure { name, help, grows: false, label: None, value }
+    }
+}
+
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
@@ -69,6 +118,8 @@ pub struct Caller<'a> {
     pub write: Classes,
     /// Unix time in microseconds.
     pub micros: u64,
+    /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
+    pub client: Option<BorrowedFd<'a>>,
 }
 
 /// An action, described: the one source for dispatch, the permission check, ListCommands, the console and the reference page.

@@ -198,6 +198,8 @@ pub(crate) fn login(user: &str, events: bool) -> Vec<u8> {
 }
 
 pub(crate) const PING: &[u8] = b"Action: Ping\r\n\r\n";
+/// An action that a gateway has to ask its upstream.
+pub(crate) const CORE_STATUS: &[u8] = b"Action: CoreStatus\r\n\r\n";
 pub(crate) const LOGOFF: &[u8] = b"Action: Logoff\r\n\r\n";
 
 /// A user who asks and is answered.

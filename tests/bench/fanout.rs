@@ -12,7 +12,9 @@ use crate::measure::{Sample, percentile};
 use crate::server::{Server, listener};
 use crate::watch::Watch;
 
-/// Deliveries per second of events that one publisher sends as fast as they are answered.
+/// Deliveries per second of events that one publisher sends as fast as they are answered. Through a gateway it sends them at the
+/// upstream, which nobody holds up, and goes no more than [`WINDOW`] ahead of the listeners: an upstream that is told more than a
+/// gateway can take lets it go, as it does with any listener.
 ///
 /// Afterwards it is made sure that every listener was told every event; who was not is named in a note.
 pub(crate) fn deliveries(server: &Server, listeners: usize, time: Duration) -> io::Result<Sample> {
@@ -21,8 +23,16 @@ pub(crate) fn deliveries(server: &Server, listeners: usize, time: Duration) -> i
     let mut load = Load::new(vec![(publisher, user_event(Duration::ZERO))], UNDER_WAY)?;
     let publish = || -> io::Result<u64> {
         let mut events = 0;
+        let slice = if server.upstream.is_some() { SLICE / 40 } else { SLICE };
         while !crowd.stop.load(Ordering::Relaxed) {
-            events += load.run_for(SLICE)?;
+            events += load.run_for(slice)?;
+            let told = || crowd.bytes.load(Ordering::Relaxed) / (length * listeners) as u64;
+            while server.upstream.is_some()
+                && events as u64 > told() + WINDOW
+                && !crowd.stop.load(Ordering::Relaxed)
+            {
+                std::thread::sleep(GLANCE);
+            }
         }
         events += load.finish()?;
         Ok(events as u64)
@@ -94,7 +104,7 @@ fn meet(server: &Server, listeners: usize) -> io::Result<(Client, Vec<Client>, u
     let mut clients = (0..listeners)
         .map(|index| Client::login(server.ami, &listener(index), true))
         .collect::<io::Result<Vec<_>>>()?;
-    let mut publisher = Client::login(server.ami, PUBLISHER, false)?;
+    let mut publisher = Client::login(server.source(), PUBLISHER, false)?;
     publisher.send(&user_event(Duration::ZERO))?;
     publisher.answer()?;
     let mut length = 0;
@@ -188,6 +198,10 @@ const UNDER_WAY: usize = 32;
 
 /// How often the publisher looks whether it is to stop.
 const SLICE: Duration = Duration::from_millis(20);
+
+/// How many events a publisher is ahead of the listeners behind a gateway, and how often it looks.
+const WINDOW: u64 = 10_000;
+const GLANCE: Duration = Duration::from_micros(200);
 
 /// Listeners whose delays are measured.
 const WITNESSES: usize = 4;

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench load                          everything, a few minutes
+//! cargo bench --bench load -- gateway               what a gateway adds
 //! cargo bench --bench load -- pings memory          the rows whose name holds one of the words
 //! cargo bench --bench load -- --quick               half a second a measurement
 //! cargo bench --bench load -- --seconds 5           so long a measurement, instead of two seconds
@@ -23,6 +24,7 @@
 mod client;
 mod fanout;
 mod floor;
+mod gateway;
 mod http;
 mod load;
 mod machine;
@@ -30,6 +32,8 @@ mod measure;
 mod process;
 mod rows;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 mod watch;
 
 use std::process::ExitCode;

@@ -41,6 +41,7 @@ impl From<f64> for Sample {
 pub(crate) enum Unit {
     PerSecond,
     Milliseconds,
+    Microseconds,
     KiB,
     Count,
 }
@@ -54,9 +55,10 @@ pub(crate) struct Outcome {
     pub(crate) notes: Vec<String>,
 }
 
-/// Measures floor and amibox by turns, so that whatever else the machine does falls on both.
+/// Measures two servers by turns, so that whatever else the machine does falls on both. The lower one may be left out.
 pub(crate) fn by_turns(
     repeats: u16,
+    [lower, upper]: [Kind; 2],
     floor: bool,
     mut measure: impl FnMut(Kind) -> io::Result<Sample>,
 ) -> io::Result<Outcome> {
@@ -64,16 +66,16 @@ pub(crate) fn by_turns(
     let (mut floors, mut boxes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..repeats {
         let below = if floor {
-            Some(measure(Kind::Floor).map_err(|error| io::Error::other(format!("floor: {error}")))?)
+            Some(measure(lower).map_err(|error| io::Error::other(format!("{lower}: {error}")))?)
         } else {
             None
         };
-        let above = measure(Kind::Amibox)?;
+        let above = measure(upper)?;
         if let Some(below) = below {
             ratios
                 .push(above.figures.iter().zip(&below.figures).map(|(above, below)| above / below).collect());
             floors.push(below.figures);
-            outcome.notes.extend(below.notes.iter().map(|note| format!("floor: {note}")));
+            outcome.notes.extend(below.notes.iter().map(|note| format!("{lower}: {note}")));
         }
         outcome.notes.extend(above.notes);
         boxes.push(above.figures);
@@ -104,6 +106,7 @@ pub(crate) fn cell(figures: &[f64], unit: Unit) -> String {
     let (digits, suffix) = match unit {
         Unit::PerSecond => (0, "/s"),
         Unit::Milliseconds => (2, " ms"),
+        Unit::Microseconds => (0, " µs"),
         Unit::KiB => (1, " KiB"),
         Unit::Count => (0, ""),
     };

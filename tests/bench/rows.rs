@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fanout;
+use crate::gateway;
 use crate::load;
 use crate::machine;
 use crate::measure::{Plan, Sample, Unit, by_turns, cell, ratio_cell};
@@ -110,6 +111,40 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// What a gateway adds: amibox asked directly, beside a gateway before another one.
+const GATEWAY_ROWS: &[Row] = &[
+    Row {
+        what: "gateway: an action, one at a time: median / 99th",
+        unit: Unit::Microseconds,
+        target: "–",
+        measure: Measure::Load(gateway::latency),
+    },
+    Row {
+        what: "gateway: actions, 16 connections",
+        unit: Unit::PerSecond,
+        target: "–",
+        measure: Measure::Load(gateway::actions),
+    },
+    Row {
+        what: "gateway: event deliveries, 1 publisher at the upstream, 100 listeners",
+        unit: Unit::PerSecond,
+        target: "–",
+        measure: Measure::Load(|server, time| fanout::deliveries(server, 100, time)),
+    },
+    Row {
+        what: "gateway: event latency, 1,000/s to 100 listeners: median / 99th",
+        unit: Unit::Milliseconds,
+        target: "–",
+        measure: Measure::Load(|server, time| fanout::latency(server, 100, 1000, time)),
+    },
+    Row {
+        what: "gateway: 20,000 actions of 200 clients, connections cut at random: answered / refused",
+        unit: Unit::Count,
+        target: "each answered once, with its own answer",
+        measure: Measure::Load(|server, _| gateway::cut_at_random(server)),
+    },
+];
+
 /// Files that this process and the servers may have open: a thousand connections, and some to spare.
 pub(crate) const MOST_DESCRIPTORS: u64 = 4096;
 
@@ -120,24 +155,33 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     };
     println!("{}; {:?} a measurement, {} by turns\n", machine::describe(), plan.time, plan.repeats);
     let spinners = start_spinners();
-    println!("| | floor | amibox | ratio | target |\n| --- | --- | --- | --- | --- |");
+    println!("| | floor, or direct | amibox, or gateway | ratio | target |\n| --- | --- | --- | --- | --- |");
     let mut notes = Vec::new();
-    for row in ROWS.iter().filter(|row| picked(row.what)) {
-        let outcome = by_turns(plan.repeats, plan.floor, |kind| row.measure(kind, plan.time));
-        let (floor, amibox, ratio) = match outcome {
-            Ok(outcome) => {
-                notes.extend(outcome.notes.iter().map(|note| format!("{}: {note}", row.what)));
-                (cell(&outcome.floor, row.unit), cell(&outcome.amibox, row.unit), ratio_cell(&outcome.ratio))
-            }
-            // One row that cannot be measured does not take the others with it.
-            Err(error) => {
-                notes.push(format!("{}: {error}", row.what));
-                ("–".to_owned(), "failed".to_owned(), "–".to_owned())
-            }
-        };
-        println!("| {} | {floor} | {amibox} | {ratio} | {} |", row.what, row.target);
-        io::stdout().flush()?;
-    }
+    let mut print = |rows: &[Row], kinds: [Kind; 2], floor: bool| -> io::Result<()> {
+        for row in rows.iter().filter(|row| picked(row.what)) {
+            let outcome = by_turns(plan.repeats, kinds, floor, |kind| row.measure(kind, plan.time));
+            let (lower, upper, ratio) = match outcome {
+                Ok(outcome) => {
+                    notes.extend(outcome.notes.iter().map(|note| format!("{}: {note}", row.what)));
+                    (
+                        cell(&outcome.floor, row.unit),
+                        cell(&outcome.amibox, row.unit),
+                        ratio_cell(&outcome.ratio),
+                    )
+                }
+                // One row that cannot be measured does not take the others with it.
+                Err(error) => {
+                    notes.push(format!("{}: {error}", row.what));
+                    ("–".to_owned(), "failed".to_owned(), "–".to_owned())
+                }
+            };
+            println!("| {} | {lower} | {upper} | {ratio} | {} |", row.what, row.target);
+            io::stdout().flush()?;
+        }
+        Ok(())
+    };
+    print(ROWS, [Kind::Floor, Kind::Amibox], plan.floor)?;
+    print(GATEWAY_ROWS, [Kind::Amibox, Kind::Gateway], true)?;
     for (what, size, target) in binaries() {
         if picked(&what) {
             println!("| {what} | – | {size} | – | {target} |");

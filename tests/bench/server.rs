@@ -1,4 +1,4 @@
-//! The servers under load: amibox over a configuration of its own, and the floor.
+//! The servers under load: amibox over a configuration of its own, the same behind a gateway, and the floor.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{CALLER, Client, LISTENER, PINGER, PUBLISHER, SECRET};
+use crate::client::{CALLER, CORE_STATUS, Client, LISTENER, PINGER, PUBLISHER, SECRET};
 use crate::floor;
 use crate::machine;
 use crate::measure::Sample;
@@ -19,12 +19,26 @@ use crate::process::{Process, free_address, keep_apart};
 pub(crate) enum Kind {
     Floor,
     Amibox,
+    /// A gateway before another amibox.
+    Gateway,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Floor => "floor",
+            Kind::Amibox => "amibox",
+            Kind::Gateway => "gateway",
+        })
+    }
 }
 
 /// A server that runs, until this is dropped.
 pub(crate) struct Server {
     pub(crate) ami: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// The server behind a gateway.
+    pub(crate) upstream: Option<Box<Server>>,
     /// From before its process began until its greeting had arrived.
     pub(crate) started_in: Duration,
     process: Process,
@@ -33,11 +47,41 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(kind: Kind) -> io::Result<Server> {
+        if kind == Kind::Gateway {
+            let upstream = Server::start(Kind::Amibox)?;
+            let address = upstream.ami;
+            return Server::before(upstream, address);
+        }
+        Server::start_before(kind, None)
+    }
+
+    /// A gateway before that server, which it finds at that address.
+    pub(crate) fn before(upstream: Server, address: SocketAddr) -> io::Result<Server> {
+        let mut server = Server::start_before(Kind::Gateway, Some(address))?;
+        let mut client = Client::login(server.ami, CALLER, false)?;
+        let begun = Instant::now();
+        while {
+            client.send(CORE_STATUS)?;
+            !client.answer()?.starts_with(b"Response: Success")
+        } {
+            if begun.elapsed() > START_LONGEST {
+                return Err(io::Error::other("the gateway does not reach its upstream"));
+            }
+            std::thread::sleep(START_POLL);
+        }
+        server.upstream = Some(Box::new(upstream));
+        Ok(server)
+    }
+
+    fn start_before(kind: Kind, upstream: Option<SocketAddr>) -> io::Result<Server> {
         let (ami, http) = (free_address()?, free_address()?);
         let folder = match kind {
             Kind::Floor => None,
-            Kind::Amibox => Some(Folder::new(ami, http)?),
+            Kind::Amibox | Kind::Gateway => Some(Folder::new(ami, http)?),
         };
+        if let (Some(folder), Some(upstream)) = (&folder, upstream) {
+            folder.write("amibox.conf", &amibox_conf(upstream))?;
+        }
         let begun = Instant::now();
         let mut process = match &folder {
             None => Process::start_self(&[], &[floor::ROLE, &ami.to_string(), &http.to_string()])?,
@@ -52,7 +96,12 @@ impl Server {
             }
             std::thread::sleep(START_POLL);
         }
-        Ok(Server { ami, http, started_in: begun.elapsed(), process, _folder: folder })
+        Ok(Server { ami, http, upstream: None, started_in: begun.elapsed(), process, _folder: folder })
+    }
+
+    /// Where what is published begins its way: behind a gateway, at its upstream.
+    pub(crate) fn source(&self) -> SocketAddr {
+        self.upstream.as_ref().map_or(self.ami, |upstream| upstream.ami)
     }
 
     /// Puts the calling thread and the server on processors of their own; a note where that fails.
@@ -167,6 +216,13 @@ fn manager_conf(address: SocketAddr) -> String {
     user(PUBLISHER, "write = user\n");
     (0..LISTENERS).for_each(|index| user(&listener(index), "read = user\n"));
     text
+}
+
+fn amibox_conf(upstream: SocketAddr) -> String {
+    format!(
+        "[general]\nswitch = gateway\n[upstream]\ntype = upstream\naddress = {upstream}\nusername = {CALLER}\n\
+         secret = {SECRET}\nreconnect = 0.05-1\n"
+    )
 }
 
 fn http_conf(address: SocketAddr) -> String {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -20,16 +20,27 @@ const SIGNAL_PAUSE: Duration = Duration::from_millis(300);
 const LISTEN_ON: Duration = Duration::from_millis(300);
 /// How many lines of the server's log a failure shows.
 const LOG_LINES: usize = 12;
+/// How long a gateway may take until it has logged in to its upstream, and how often it is asked.
+const GATEWAY_LIMIT: Duration = Duration::from_secs(40);
+const GATEWAY_POLL: Duration = Duration::from_millis(20);
+/// Through a gateway an action's events come over another connection than its answer, and may be a moment behind it.
+const EVENTS_PAUSE: Duration = Duration::from_millis(40);
+/// The gateway's user in its upstream.
+const USER: &str = "amibox-gateway";
+const SECRET: &str = "0penSesame-upstream";
 /// A server that lost its port to somebody else is started again so many times.
 const STARTS: usize = 3;
 
-/// What AMI connections of a transcript go over.
+/// What AMI connections of a transcript go over, or through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// As the transcript says.
     AsWritten,
     /// Plain AMI connections become TLS ones, on a server whose configuration was widened for it.
     OverTls,
+    /// As the transcript says, to a gateway that has the same manager.conf and http.conf and stands before a server over the
+    /// same config folder.
+    ThroughGateway,
 }
 
 /// Where everything is.
@@ -38,7 +49,7 @@ pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     /// How to start a server.
     pub(crate) server: ServerOptions,
-    /// What AMI goes over.
+    /// What AMI goes over or through.
     pub(crate) pass: Pass,
 }
 
@@ -50,7 +61,15 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         steps.iter_mut().for_each(over_tls);
     }
     let config = script::config(&steps).ok_or("it names no @config")?;
-    let server = start(stage, config)?;
+    let upstream = match stage.pass {
+        Pass::ThroughGateway => Some(start(stage, config, add_upstream_user)?),
+        _ => None,
+    };
+    let server = match &upstream {
+        Some(upstream) => start_gateway(stage, config, upstream)?,
+        None if stage.pass == Pass::OverTls => start(stage, config, |etc| add_tls(etc, &stage.folder))?,
+        None => start(stage, config, |_| ())?,
+    };
     let mut player = Player {
         server: &server,
         steps: &steps,
@@ -58,26 +77,66 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         file: None,
         names: Names::new(),
         block: Vec::new(),
+        pause: if upstream.is_some() { EVENTS_PAUSE } else { Duration::ZERO },
     };
     let Err(failure) = player.run() else { return Ok(()) };
     Err(player.both_sides(&failure))
 }
 
-fn start(stage: &Stage, config: &str) -> Result<RunningServer, String> {
+fn start(stage: &Stage, config: &str, prepare: impl Fn(&Path)) -> Result<RunningServer, String> {
     let source = stage.folder.join("configs").join(config);
     let mut tries = 0;
     loop {
         tries += 1;
-        let started = RunningServer::start(&source, &stage.server, |etc| {
-            if stage.pass == Pass::OverTls {
-                add_tls(etc, &stage.folder);
-            }
-        });
-        match started {
+        match RunningServer::start(&source, &stage.server, &prepare) {
             Err(e) if tries < STARTS && e.contains("in use") => continue,
             other => return other,
         }
     }
+}
+
+/// Starts a gateway before that server, and waits until it may pass actions on.
+fn start_gateway(stage: &Stage, config: &str, upstream: &RunningServer) -> Result<RunningServer, String> {
+    let amibox = format!(
+        "[general]\nswitch = gateway\n[upstream]\ntype = upstream\naddress = 127.0.0.1:{}\nusername = {USER}\nsecret = {SECRET}\n",
+        upstream.port(Door::Ami)
+    );
+    let gateway = start(stage, config, |etc| {
+        fs::write(etc.join("amibox.conf"), &amibox).expect("a folder of our own copy");
+        append(&etc.join("manager.conf"), &format!("\n[{USER}]\nsecret = {SECRET}\nwrite = all\n"));
+    })?;
+    let deadline = Instant::now() + GATEWAY_LIMIT;
+    let question = format!(
+        "Action: Login\r\nUsername: {USER}\r\nSecret: {SECRET}\r\nEvents: off\r\n\r\n\
+         Action: CoreStatus\r\n\r\nAction: Logoff\r\n\r\n"
+    );
+    loop {
+        let mut conn = gateway.connect(Door::Ami);
+        conn.send(question.as_bytes()).map_err(|e| e.to_string())?;
+        let answers = conn.rest(LINE_LIMIT);
+        if String::from_utf8_lossy(&answers).contains("CoreCurrentCalls: ") {
+            return Ok(gateway);
+        }
+        if Instant::now() >= deadline {
+            let (said, log) = (script::escape(&answers), gateway.log_tail());
+            return Err(format!("the gateway does not reach its upstream: {said}; its log: {log}"));
+        }
+        std::thread::sleep(GATEWAY_POLL);
+    }
+}
+
+/// The gateway's own user in its upstream. What is told of its logins is not what the transcript is about.
+fn add_upstream_user(etc: &Path) {
+    let user = format!(
+        "\n[{USER}]\nsecret = {SECRET}\nread = all\nwrite = all\nallowmultiplelogin = yes\neventfilter = !AccountID: {USER}\n"
+    );
+    append(&etc.join("manager.conf"), &user);
+}
+
+fn append(path: &Path, text: &str) {
+    let mut bytes = fs::read(path).expect("every config folder has a manager.conf");
+    bytes.extend_from_slice(text.as_bytes());
+    fs::write(path, bytes).expect("a file of our own copy");
 }
 
 /// A step as it is when AMI goes over TLS: the connection, and what security events say of it.
@@ -122,6 +181,8 @@ struct Player<'s> {
     names: Names,
     /// The server's lines of the current block, or of the last one, as they came: what a failure shows.
     block: Vec<(String, Vec<u8>)>,
+    /// What the client waits before it goes on after the server has spoken.
+    pause: Duration,
 }
 
 struct Connection {
@@ -140,8 +201,11 @@ impl Player<'_> {
         let mut at = 0;
         while at < self.steps.len() {
             let step = &self.steps[at];
-            if step.is_servers() && at > 0 && !self.steps[at - 1].is_servers() {
+            let after_server = at > 0 && self.steps[at - 1].is_servers();
+            if step.is_servers() && !after_server {
                 self.block.clear();
+            } else if !step.is_servers() && after_server {
+                std::thread::sleep(self.pause);
             }
             match self.step(at) {
                 Ok(next) => at = next,

@@ -1,12 +1,15 @@
 //! What the tests that start the built binary share: ports that are free, folders that vanish, the server as
-//! a process, and the client's end of a connection. It knows nothing of transcripts.
+//! a process, the client's end of a connection, and an upstream of our own making. It knows nothing of transcripts.
 
 // Each test binary compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod ami;
 mod conn;
+pub(crate) mod fake;
 pub(crate) mod http;
 mod ports;
+pub(crate) mod relay;
 mod server;
 mod temp;
 

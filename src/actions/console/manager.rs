@@ -13,7 +13,7 @@ fn show_commands(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> O
     if !arguments.is_empty() {
         return Outcome::Usage;
     }
-    let table = &call.core.table;
+    let table = call.table;
     let width = table.rows().map(|row| row.spec.name.len()).max().unwrap_or(0);
     screen.line(format_args!("  {:<width$}  Synopsis", "Action"));
     screen.line(format_args!("  {:<width$}  --------", "------"));
@@ -27,7 +27,7 @@ fn show_command(call: &Call<'_>, names: &[&[u8]], screen: &mut Screen) -> Outcom
     if names.is_empty() {
         return Outcome::Usage;
     }
-    for row in names.iter().filter_map(|name| call.core.table.find(name)) {
+    for row in names.iter().filter_map(|name| call.table.find(name)) {
         super::describe::describe(&row.spec, screen);
     }
     Outcome::Done
@@ -126,6 +126,15 @@ fn show_user(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> Outco
     }
     for (name, value) in &user.setvar {
         screen.line([b"                    ", name.as_slice(), b" = ", value].concat());
+    }
+    for rule in &user.policy.rules {
+        screen.line([b"       allowaction: ", rule.text.as_slice()].concat());
+    }
+    if user.policy.refuses_functions {
+        screen.line("    allowfunctions: no");
+    }
+    if let Some(rate) = user.actionrate {
+        screen.line(format_args!("        actionrate: {rate}"));
     }
     Outcome::Done
 }
@@ -282,7 +291,7 @@ mod tests {
     fn every_action_is_listed_and_described() {
         let bench = Bench::new(Config::default());
         let listed = lines(&bench, "manager show commands");
-        for row in bench.core.table.rows() {
+        for row in bench.core.table().rows() {
             let name = &row.spec.name;
             assert!(listed.iter().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
             let shown = lines(&bench, &format!("manager show command {name}"));

@@ -10,6 +10,7 @@ mod manager;
 mod module;
 mod system;
 
+use crate::ami::reply::Value;
 use crate::ami::{Classes, Reply};
 use crate::config::Manager;
 use crate::switch::console::{CommandSpec, Outcome, Screen};
@@ -132,7 +133,8 @@ fn speaks_follows(manager: &Manager) -> bool {
 fn follow(lines: &[Vec<u8>], reply: &mut Reply<'_>) {
     reply.header("Response", "Follows").header("Privilege", "Command").action_id();
     for line in lines {
-        reply.raw(line).raw(b"\n");
+        line.write(reply.buffer());
+        reply.raw(b"\n");
     }
     reply.line(b"--END COMMAND--").end();
 }

@@ -5,6 +5,7 @@
 
 mod doors;
 mod input;
+mod metrics;
 mod pages;
 mod routes;
 mod statics;
@@ -25,11 +26,11 @@ use crate::http::{Answer, Encoding, Method, Page, Request, form, html};
 use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
 
-use super::{clock, random};
+use super::{clock, random, tell_closed};
 use doors::Doors;
 use input::{Head, Input};
 use pages::{Client, Parameters};
-use routes::Route;
+use routes::{Offers, Route};
 use statics::Content;
 use visitors::Visitors;
 
@@ -78,7 +79,7 @@ impl Web {
         let peer = stream.peer();
         let Some(_place) = self.doors.enter(peer.ip(), core.config().http.sessionlimit) else {
             core.metrics.refused.count();
-            log::warn!("HTTP connection from {peer} closed: sessionlimit is reached");
+            tell_closed(core, format_args!("HTTP connection from {peer} closed: sessionlimit is reached"));
             return;
         };
         if let Err(error) = stream.handshake(Instant::now() + FIRST_REQUEST) {
@@ -176,8 +177,8 @@ impl<'a> Connection<'a> {
         if routes::is_restricted(http, request.path, self.stream.peer().ip()) {
             return Err(Page::RESTRICTED);
         }
-        let has_ami = config.manager.enabled && config.manager.webenabled;
-        let route = routes::find(http, has_ami, request.path);
+        let ami = config.manager.enabled && config.manager.webenabled;
+        let route = routes::find(http, Offers { ami, metrics: config.amibox.metrics }, request.path);
         let only = |methods: &[Method]| match methods.contains(&request.method) {
             true => Ok(()),
             false => Err(Page::METHOD),
@@ -196,6 +197,13 @@ impl<'a> Connection<'a> {
                 only(&[Method::Get, Method::Head])?;
                 Ok((status(config), None))
             }),
+            Route::Metrics => {
+                let core = self.core;
+                self.without_body(config, request, || {
+                    only(&[Method::Get, Method::Head])?;
+                    Ok((metrics::page(core), None))
+                })
+            }
             Route::Static(path) => {
                 let client = self.client(config, request);
                 self.without_body(config, request, || {

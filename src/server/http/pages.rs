@@ -19,7 +19,7 @@ use crate::http::digest::{self, Credentials};
 use crate::http::{Answer, Encoding, Page, Request, form, html, mxml};
 use crate::net::wake::wait;
 use crate::net::{Stream, Waker};
-use crate::session::{Session, Transport};
+use crate::session::{Login, Session, Transport};
 
 use super::Web;
 use super::visitors::{Key, Visit};
@@ -81,13 +81,16 @@ impl<'r> Client<'r> {
         self.known().is_some_and(|visit| visit.session.may().is_some())
     }
 
-    /// Whether it may upload: with the cookie of a session that has the class config, and not for another site.
+    /// Whether it may upload: with the cookie of a session that has the class config, and not for another site. Whoever has
+    /// `allowaction` lines may do nothing else.
     pub(super) fn check_upload(&self) -> Result<(), Page> {
         if self.request.is_cross_site() {
             return Err(Page::CROSS_SITE);
         }
-        let may = self.known().and_then(|visit| visit.session.may());
-        may.is_some_and(|may| may.intersects(Classes::CONFIG)).then_some(()).ok_or(Page::DENIED)
+        let login = self.known().and_then(|visit| visit.session.login());
+        let may =
+            |login: Login| login.write.intersects(Classes::CONFIG) && login.user.policy.rules.is_empty();
+        login.is_some_and(may).then_some(()).ok_or(Page::DENIED)
     }
 
     fn by_cookie(&self, encoding: Encoding, parameters: &mut Parameters) -> Result<Answer, Page> {
@@ -180,12 +183,13 @@ impl<'r> Client<'r> {
         if self.config.http.tls.verify_client {
             session.set_certificate(self.stream.certificate_name());
         }
-        match core.run(session, message, clock::now(), wire) {
+        let now = clock::now();
+        match core.run_for(Some(self.stream.as_fd()), session, message, now, wire) {
             Then::Continue => session.take_own(wire),
             Then::Close => visit.end(),
             Then::CloseAfter(delay) => {
                 visit.end();
-                thread::sleep(delay);
+                clock::hold_back(now, delay);
             }
             Then::Wait(timeout) => {
                 self.wait(visit, timeout);
@@ -223,6 +227,9 @@ impl<'r> Client<'r> {
         let mut answer = Answer::ok();
         encoding.encode(&parameters.wire, names, form, &mut answer.body);
         answer.header("Content-type", encoding.content_type());
+        // An answer holds what others have sent: it is not to be run, nor shown within somebody else's page.
+        answer.header("X-Content-Type-Options", "nosniff");
+        answer.header("X-Frame-Options", "SAMEORIGIN");
         answer
     }
 
@@ -250,10 +257,14 @@ impl<'r> Client<'r> {
         SessionId::from_header(self.request.cookie)
     }
 
-    /// The session of the request's cookie. One that has logged in serves only where its user may come from.
+    /// The session of the request's cookie. One that has logged in serves only where its user may come from, and one that has not
+    /// only where it began: a cookie that somebody planted in a browser elsewhere is not to become that of a login.
     fn known(&self) -> Option<Visit<'r>> {
         let peer = self.stream.peer().ip();
-        let fits = |session: &Session| session.login().is_none_or(|login| login.user.acl.permits(peer));
+        let fits = |session: &Session| match session.login() {
+            Some(login) => login.user.acl.permits(peer),
+            None => session.peer.ip() == peer,
+        };
         self.web.visitors.enter(self.core, Key::Cookie(self.cookie()?), fits)
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Route<'a> {
     Static(&'a [u8]),
     /// The status page.
     Status,
+    /// The counters.
+    Metrics,
     /// A place for uploads, into that folder.
     Upload(&'a Path),
     /// Somewhere else.
@@ -28,9 +30,18 @@ pub(super) enum Route<'a> {
     NotFound,
 }
 
-/// Finds a path's meaning, where there are AMI pages or not. Routes are compared in any case and as they are written: escapes lead nowhere.
+/// What else is served beside what http.conf names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offers {
+    /// AMI pages.
+    pub(super) ami: bool,
+    /// The counters.
+    pub(super) metrics: bool,
+}
+
+/// Finds a path's meaning. Routes are compared in any case and as they are written: escapes lead nowhere.
 /// (http/uri-forms, http/prefix, http/redirect.)
-pub(super) fn find<'a>(http: &'a Http, has_ami: bool, path: &'a [u8]) -> Route<'a> {
+pub(super) fn find<'a>(http: &'a Http, offers: Offers, path: &'a [u8]) -> Route<'a> {
     if let Some((_, to)) = http.redirects.iter().find(|(from, _)| from.eq_ignore_ascii_case(path)) {
         return Route::Redirect(to);
     }
@@ -47,7 +58,10 @@ pub(super) fn find<'a>(http: &'a Http, has_ami: bool, path: &'a [u8]) -> Route<'
     if http.enable_status && name.eq_ignore_ascii_case(b"httpstatus") {
         return Route::Status;
     }
-    if has_ami {
+    if offers.metrics && name.eq_ignore_ascii_case(b"metrics") {
+        return Route::Metrics;
+    }
+    if offers.ami {
         for (own, encoding) in AMI_PAGES {
             let plain = name.eq_ignore_ascii_case(own);
             let digest = strip_prefix(name, b"a").is_some_and(|rest| rest.eq_ignore_ascii_case(own));
@@ -93,6 +107,8 @@ const AMI_PAGES: [(&[u8], Encoding); 4] = [
 mod tests {
     use super::*;
 
+    const ALL: Offers = Offers { ami: true, metrics: true };
+
     fn http() -> Http {
         Http { enable_static: true, enable_status: true, ..Http::default() }
     }
@@ -107,7 +123,7 @@ mod tests {
         http.redirects = vec![(b"/Old".to_vec(), b"/new".to_vec())];
         http.post_mappings = vec![(b"uploads".to_vec(), "/tmp".into()), (b"".to_vec(), "/".into())];
         let check =
-            |path: &'static str, expect| assert_eq!(find(&http, true, path.as_bytes()), expect, "{path}");
+            |path: &'static str, expect| assert_eq!(find(&http, ALL, path.as_bytes()), expect, "{path}");
         check("/rawman", ami(Encoding::Rawman, false));
         check("/RawMan/", ami(Encoding::Rawman, false));
         check("/amxml", ami(Encoding::Mxml, true));
@@ -123,6 +139,7 @@ mod tests {
         check("/", Route::NotFound);
         check("*", Route::NotFound);
         check("/httpstatus", Route::Status);
+        check("/metrics", Route::Metrics);
         check("/static", Route::Static(b""));
         check("/STATIC/a/b", Route::Static(b"/a/b"));
         check("/staticx", Route::NotFound);
@@ -136,7 +153,7 @@ mod tests {
         let mut http = http();
         http.prefix = b"/asterisk".to_vec();
         let check =
-            |path: &'static str, expect| assert_eq!(find(&http, true, path.as_bytes()), expect, "{path}");
+            |path: &'static str, expect| assert_eq!(find(&http, ALL, path.as_bytes()), expect, "{path}");
         check("/ASTERISK/rawman/", ami(Encoding::Rawman, false));
         check("/asterisk/static/x", Route::Static(b"/x"));
         check("/rawman", Route::NotFound);
@@ -147,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_is_off_is_not_there() {
-        for path in ["/rawman", "/static/x", "/httpstatus"] {
-            assert_eq!(find(&Http::default(), false, path.as_bytes()), Route::NotFound, "{path}");
+        for path in ["/rawman", "/static/x", "/httpstatus", "/metrics"] {
+            assert_eq!(find(&Http::default(), Offers::default(), path.as_bytes()), Route::NotFound, "{path}");
         }
     }
 }

@@ -162,6 +162,20 @@ impl Visitors {
 }
 
 impl Table {
+    /// The key of a visit's session, which may have got another one meanwhile. `None` once the session has ended.
+    fn key_of(&self, visit: &Visit<'_>) -> Option<Key> {
+        let is_own = |entry: &Entry| Arc::ptr_eq(&entry.session, &visit.session);
+        if self.all.get(&visit.key).is_some_and(is_own) {
+            return Some(visit.key.clone());
+        }
+        self.all.iter().find(|(_, entry)| is_own(entry)).map(|(key, _)| key.clone())
+    }
+
+    fn entry_of(&mut self, visit: &Visit<'_>) -> Option<&mut Entry> {
+        let key = self.key_of(visit)?;
+        self.all.get_mut(&key)
+    }
+
     /// Drops what is over, and if that is not enough the older half of those who have not logged in.
     fn make_room(&mut self, core: &Core) -> Vec<Arc<Session>> {
         let now = Instant::now();
@@ -210,7 +224,9 @@ fn lifetime(core: &Core, session: &Session) -> Duration {
 impl Visit<'_> {
     /// Ends the session: it has logged off, or failed to log in. A WaitEvent that goes on for it ends too.
     pub(super) fn end(&self) {
-        let entry = self.visitors.lock().all.remove(&self.key);
+        let mut table = self.visitors.lock();
+        let entry = table.key_of(self).and_then(|key| table.all.remove(&key));
+        drop(table);
         if let Some(entry) = entry {
             entry.end(self.core);
         }
@@ -218,14 +234,13 @@ impl Visit<'_> {
 
     /// Whether it has not ended meanwhile.
     pub(super) fn is_there(&self) -> bool {
-        let table = self.visitors.lock();
-        table.all.get(&self.key).is_some_and(|entry| Arc::ptr_eq(&entry.session, &self.session))
+        self.visitors.lock().key_of(self).is_some()
     }
 
     /// Names what wakes this session's WaitEvent. One that goes on already ends: the session has one wait at a time.
     pub(super) fn wait_with(&self, waker: &Arc<Waker>) {
         let mut table = self.visitors.lock();
-        if let Some(entry) = table.all.get_mut(&self.key)
+        if let Some(entry) = table.entry_of(self)
             && let Some(other) = entry.waiting.replace(Arc::clone(waker))
         {
             other.wake();
@@ -235,7 +250,7 @@ impl Visit<'_> {
     /// The wait is over.
     pub(super) fn waited(&self, waker: &Arc<Waker>) {
         let mut table = self.visitors.lock();
-        if let Some(entry) = table.all.get_mut(&self.key)
+        if let Some(entry) = table.entry_of(self)
             && entry.waiting.as_ref().is_some_and(|own| Arc::ptr_eq(own, waker))
         {
             entry.waiting = None;
@@ -246,9 +261,7 @@ impl Visit<'_> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let mut table = self.visitors.lock();
-        if let Some(entry) = table.all.get_mut(&self.key)
-            && Arc::ptr_eq(&entry.session, &self.session)
-        {
+        if let Some(entry) = table.entry_of(self) {
             entry.uses = entry.uses.saturating_sub(1);
             entry.idle_since = Instant::now();
         }
@@ -263,3 +276,38 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// How many sessions there may be over HTTP. Anybody can begin one, so the oldest that has not logged in makes room.
 const MAX_VISITORS: usize = 2000;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::bus::Bus;
+    use crate::config::Config;
+    use crate::modules::Modules;
+    use crate::session::Transport;
+    use crate::switch::embedded::Embedded;
+
+    #[test]
+    fn a_session_that_gets_another_key_meanwhile_is_let_go_all_the_same() {
+        let bus = Bus::new().expect("a descriptor can be had");
+        let switch = Box::new(Embedded::default());
+        let core = Core::new(Arc::new(Config::default()), bus, Modules::default(), switch, 0, || 7);
+        let visitors = Visitors::default();
+        let key = |name: &str| Key::Nonce(name.to_owned());
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let make = |id| Session::new(id, Transport::Http, here, here, 0, None);
+        let uses = |name: &str| visitors.lock().all.get(&key(name)).map(|entry| entry.uses);
+        let visit = visitors.begin(&core, key("a"), make).expect("there is room");
+        visitors.rename(key("a"), key("b"));
+        assert_eq!((uses("a"), uses("b")), (None, Some(1)));
+        assert!(visit.is_there());
+        drop(visit);
+        assert_eq!(uses("b"), Some(0));
+        let visit = visitors.enter(&core, key("b"), |_| true).expect("it is there");
+        visitors.rename(key("b"), key("c"));
+        visit.end();
+        assert_eq!((uses("c"), core.sessions.len()), (None, 0));
+        drop(visit);
+    }
+}

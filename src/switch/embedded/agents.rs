@@ -8,10 +8,12 @@ use crate::config::ini::Document;
 use super::apps::{Activity, App, Input};
 use super::bridge::{After, BridgeId, Kind};
 use super::channel::ChannelId;
-use super::dialplan::arguments;
+use super::dialplan::{Fault, arguments};
 use super::engine::Engine;
+use super::functions::Row;
 use super::options::Options;
 use super::pbx::Flow;
+use super::scope::Asking;
 use super::settings::sections;
 use super::states::DeviceState;
 
@@ -215,3 +217,26 @@ pub(crate) const APPS: &[App] = &[
     App::new("AgentLogin", "agent[,options]", "Makes the channel an agent's, who waits for callers.", login),
     App::new("AgentRequest", "agent", "Talks to an agent who is logged in.", request),
 ];
+
+/// `agent[:status|name|channel]`.
+fn about(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let (id, what) = match arguments.iter().position(|&byte| byte == b':') {
+        Some(colon) => (&arguments[..colon], &arguments[colon + 1..]),
+        None => (arguments, b"status".as_slice()),
+    };
+    let engine = &asking.engine;
+    let agent =
+        engine.show_agents().into_iter().find(|shown| shown.agent.id == id).ok_or(Fault::Arguments)?;
+    match what.to_ascii_lowercase().as_slice() {
+        b"status" => Ok(if agent.channel.is_some() { b"LOGGEDIN".to_vec() } else { b"LOGGEDOFF".to_vec() }),
+        b"name" => Ok(agent.agent.name),
+        b"channel" => {
+            let channel = agent.channel.and_then(|(id, _)| engine.channel(id));
+            Ok(channel.map(|channel| channel.name.clone()).unwrap_or_default())
+        }
+        _ => Err(Fault::Arguments),
+    }
+}
+
+pub(crate) const FUNCTIONS: &[Row] =
+    &[Row::new("AGENT", "(agent[:status|name|channel])", "What is known of an agent.", about)];

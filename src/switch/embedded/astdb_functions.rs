@@ -5,7 +5,6 @@
 use super::astdb::{Error, Store, Value};
 use super::dialplan::functions::{Function, find};
 use super::dialplan::substitute::Fault;
-use super::dialplan::unbound::Others;
 
 /// The functions, for one who asks.
 pub(super) struct Functions<'a> {
@@ -25,21 +24,26 @@ impl<'a> Functions<'a> {
     pub(super) fn has_written(&self) -> bool {
         self.wrote
     }
-}
 
-impl Others for Functions<'_> {
-    fn read(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    /// Reads one; [`Fault::Unknown`] where it is none of these.
+    pub(super) fn read(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         let read = find(FUNCTIONS, name).ok_or(Fault::Unknown)?.reader(self.trusted)?;
         // One of them deletes what it reads.
         self.wrote |= name == b"DB_DELETE";
         read(self.store, arguments)
     }
 
-    fn write(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    /// Sets one; [`Fault::Unknown`] where it is none of these.
+    pub(super) fn write(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
         let write = find(FUNCTIONS, name).ok_or(Fault::Unknown)?.writer(self.trusted)?;
         self.wrote = true;
         write(self.store, arguments, value)
     }
+}
+
+/// Each function: its name, its arguments, what it is.
+pub(super) fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FUNCTIONS.iter().map(|row| (row.name, row.arguments, row.synopsis))
 }
 
 fn get(store: &Store, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -100,22 +104,22 @@ type Write = fn(&Store, &[u8], &[u8]) -> Result<(), Fault>;
 
 /// The functions. What the closed ones show, DBGet shows only to the classes system and reporting. (db/from-function.)
 const FUNCTIONS: &[Function<Read, Write>] = &[
-    Function::new("DB", "family/key", "A value of AstDB; it can be set.", get as Read)
+    Function::new("DB", "(family/key)", "A value of AstDB; it can be set.", get as Read)
         .writes(set as Write)
         .closed(),
-    Function::new("DB_DELETE", "family/key", "Deletes a key of AstDB: the value it had.", delete as Read)
+    Function::new("DB_DELETE", "(family/key)", "Deletes a key of AstDB: the value it had.", delete as Read)
         .writes(delete_by_setting as Write)
         .closed(),
-    Function::new("DB_EXISTS", "family/key", "Whether AstDB has a key: 1 or 0.", exists as Read),
+    Function::new("DB_EXISTS", "(family/key)", "Whether AstDB has a key: 1 or 0.", exists as Read),
     Function::new(
         "DB_KEYCOUNT",
-        "[prefix]",
+        "([prefix])",
         "How many keys AstDB has directly below a prefix.",
         key_count as Read,
     ),
     Function::new(
         "DB_KEYS",
-        "[prefix]",
+        "([prefix])",
         "The keys of AstDB directly below a prefix, or all families.",
         keys as Read,
     ),

@@ -2,9 +2,8 @@
 
 use crate::ami::{Classes, Event};
 
-use super::apps::{Activity, Input};
+use super::apps::Input;
 use super::channel::{ChannelId, Lines, Owner, Place, Tech};
-use super::dial::Features;
 use super::engine::Engine;
 use super::frames::Frame;
 use super::pbx::{Flow, Runner};
@@ -21,7 +20,6 @@ pub(crate) struct Bridge {
     pub(crate) name: Vec<u8>,
     /// In the order in which they came.
     pub(crate) channels: Vec<ChannelId>,
-    pub(crate) created: u64,
 }
 
 /// What a bridge is for.
@@ -67,12 +65,13 @@ impl Kind {
 }
 
 impl Bridge {
-    /// The fields that every event about a bridge has.
-    pub(crate) fn write(&self, into: &mut impl Lines) {
+    /// The fields that every event about a bridge has, with that before their names.
+    pub(crate) fn write(&self, prefix: &str, into: &mut impl Lines) {
         let (kind, technology, creator) = self.kind.words();
         let name = if self.name.is_empty() { b"<unknown>" } else { self.name.as_slice() };
         let mut lines = Vec::with_capacity(256);
         let mut put = |label: &str, value: &[u8]| {
+            lines.extend_from_slice(prefix.as_bytes());
             lines.extend_from_slice(label.as_bytes());
             lines.extend_from_slice(b": ");
             crate::ami::reply::Value::write(value, &mut lines);
@@ -87,11 +86,6 @@ impl Bridge {
         put("BridgeVideoSourceMode", b"none");
         into.add(&lines);
     }
-
-    /// Its type, as BridgeList asks for it.
-    pub(crate) fn type_name(&self) -> &'static str {
-        self.kind.words().0
-    }
 }
 
 impl Engine {
@@ -99,7 +93,7 @@ impl Engine {
     pub(crate) fn create_bridge(&mut self, kind: Kind, name: &[u8]) -> BridgeId {
         let id = BridgeId(self.next_channel_id().0);
         let uuid = self.ids.uuid();
-        let bridge = Bridge { uuid, kind, name: name.to_vec(), channels: Vec::new(), created: self.now };
+        let bridge = Bridge { uuid, kind, name: name.to_vec(), channels: Vec::new() };
         self.bridges.insert(id, bridge);
         self.tell_bridge("BridgeCreate", id, None);
         id
@@ -149,27 +143,36 @@ impl Engine {
                 && channel.linked_since != since
             {
                 channel.linked_since = since;
-                channel.linkedid.clone_from(&linkedid);
+                let old = std::mem::replace(&mut channel.linkedid, linkedid.clone());
+                *self.linked.entry(linkedid.clone()).or_insert(0) += 1;
+                self.unlink(&old);
             }
         }
     }
 
     /// Takes a channel out of its bridge, if it is in one; what follows for it is not seen to. A bridge of two ends with it.
     pub(crate) fn leave_bridge(&mut self, id: ChannelId) {
-        let Some(bridge) = self.channels.get_mut(&id).and_then(|channel| channel.bridge.take()) else {
+        self.transfer_completes(id);
+        let Some(bridge) = self.step_out(id) else { return };
+        if self.transfer_left(id, bridge) {
             return;
-        };
-        let Some(from) = self.bridges.get_mut(&bridge) else { return };
-        from.channels.retain(|member| *member != id);
-        let kind = from.kind;
+        }
+        let Some(from) = self.bridges.get(&bridge) else { return };
         let left = from.channels.clone();
-        self.tell_bridge("BridgeLeave", bridge, Some(id));
-        self.cel_bridge(id, bridge, "BRIDGE_EXIT");
-        match kind {
+        match from.kind {
             Kind::Basic => self.dissolve_soon(bridge, &left),
             Kind::Holding if left.is_empty() => self.destroy_bridge(bridge),
             _ => {}
         }
+    }
+
+    /// Takes a channel out of its bridge, and nothing else: those who are left stay.
+    pub(crate) fn step_out(&mut self, id: ChannelId) -> Option<BridgeId> {
+        let bridge = self.channels.get_mut(&id)?.bridge.take()?;
+        self.bridges.get_mut(&bridge)?.channels.retain(|member| *member != id);
+        self.tell_bridge("BridgeLeave", bridge, Some(id));
+        self.cel_bridge(id, bridge, "BRIDGE_EXIT");
+        Some(bridge)
     }
 
     /// Takes a channel out of its bridge, and sees to what follows.
@@ -198,7 +201,12 @@ impl Engine {
                 let flow = Flow::End;
                 self.resume(id, flow);
             }
-            After::Goto(place) => self.go_to(id, place),
+            After::Goto(place) => {
+                let activity = std::mem::take(&mut channel.activity);
+                channel.alarm += 1;
+                self.cancel(id, activity);
+                self.go_to(id, place);
+            }
         }
     }
 
@@ -319,16 +327,6 @@ impl Engine {
         }
     }
 
-    /// Which features a channel has in its bridge.
-    pub(crate) fn features(&self, id: ChannelId) -> Features {
-        let holder = |caller: ChannelId| match self.channels.get(&caller).map(|channel| &channel.activity) {
-            Some(Activity::Dial(dial)) => Some(dial.features(id == caller)),
-            _ => None,
-        };
-        let peer = self.peer(id);
-        holder(id).or_else(|| peer.and_then(holder)).unwrap_or_default()
-    }
-
     /// Every channel that a channel is connected with, through bridges and Local pairs. (calls/coreshowchannelmap.)
     pub(crate) fn connected_channels(&self, id: ChannelId) -> Vec<ChannelId> {
         let mut found = Vec::new();
@@ -360,17 +358,17 @@ impl Engine {
     /// Publishes an event about a bridge, and about a channel of it.
     pub(crate) fn tell_bridge(&mut self, name: &str, bridge: BridgeId, channel: Option<ChannelId>) {
         let mut event = Event::new(name, Classes::CALL);
-        self.put_bridge(&mut event, bridge);
+        self.put_bridge(&mut event, "", bridge);
         if let Some(id) = channel {
             self.put(&mut event, "", id);
         }
         self.emit(event);
     }
 
-    /// Adds the fields of a bridge.
-    pub(crate) fn put_bridge(&self, into: &mut impl Lines, bridge: BridgeId) {
+    /// Adds the fields of a bridge, with that before their names.
+    pub(crate) fn put_bridge(&self, into: &mut impl Lines, prefix: &str, bridge: BridgeId) {
         if let Some(bridge) = self.bridges.get(&bridge) {
-            bridge.write(into);
+            bridge.write(prefix, into);
         }
     }
 

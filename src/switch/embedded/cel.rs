@@ -95,12 +95,9 @@ impl Engine {
         self.cel(id, "CHAN_END", Told::default());
     }
 
-    /// A channel is gone: perhaps it was the last with its linked id.
+    /// A channel is gone that was the last with its linked id.
     pub(crate) fn linked_over(&mut self, channel: &Channel) {
         let Some(cel) = self.settings.cel.as_ref().filter(|cel| cel.tells("LINKEDID_END")) else { return };
-        if self.channels.values().any(|other| other.linkedid == channel.linkedid) {
-            return;
-        }
         let event = event(channel, "LINKEDID_END", &Told::default(), cel.dateformat.as_deref(), self.now);
         self.emit(event);
     }

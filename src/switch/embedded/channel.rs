@@ -81,6 +81,8 @@ pub(crate) struct Channel {
     pub(crate) muted_out: bool,
     pub(crate) monitors: Vec<Vec<u8>>,
     pub(crate) cdr: super::cdr::Cdrs,
+    /// The channels that it dialled last and that are over, by name, each with the cause: what HANGUPCAUSE() tells.
+    pub(crate) leg_causes: Vec<(Vec<u8>, u8)>,
     /// Who dialled it, by name: what DIALEDPEERNAME is the other side of.
     pub(crate) dialed_by: Option<ChannelId>,
 }
@@ -154,6 +156,8 @@ pub(crate) enum Owner {
     Dial(ChannelId),
     /// The application Queue of that channel.
     Queue(ChannelId),
+    /// The attended transfer of that channel.
+    Transfer(ChannelId),
     /// Originate, the action or the application.
     Originate(super::originate::CallId),
 }
@@ -267,6 +271,7 @@ impl Channel {
             muted_out: false,
             monitors: Vec::new(),
             cdr: super::cdr::Cdrs::default(),
+            leg_causes: Vec::new(),
             dialed_by: None,
         }
     }

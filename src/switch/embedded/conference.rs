@@ -8,9 +8,11 @@ use crate::config::ini::{Category, Document};
 use super::apps::{Activity, App, Input};
 use super::bridge::{After, BridgeId, Kind};
 use super::channel::{Channel, ChannelId, State, Tech};
-use super::dialplan::arguments;
+use super::dialplan::{Fault, arguments};
 use super::engine::Engine;
+use super::functions::Row;
 use super::pbx::Flow;
+use super::scope::Asking;
 use super::settings::{flag, number, sections};
 
 /// What confbridge.conf says.
@@ -56,7 +58,6 @@ pub(crate) struct Member {
     pub(crate) muted: bool,
     /// When it came: Unix time in microseconds.
     pub(crate) since: u64,
-    kicked: bool,
 }
 
 impl Settings {
@@ -103,7 +104,7 @@ impl Engine {
         conference.members.push(id);
         let bridge = conference.bridge;
         let muted = user.start_muted || conference.muted && !user.admin;
-        let member = Member { conference: name.to_vec(), user, muted, since: self.now, kicked: false };
+        let member = Member { conference: name.to_vec(), user, muted, since: self.now };
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Conference(Box::new(member));
         }
@@ -199,7 +200,7 @@ impl Engine {
         fill: impl FnOnce(&mut Event),
     ) {
         let mut event = Event::new(event, Classes::CALL).with("Conference", name);
-        self.put_bridge(&mut event, bridge);
+        self.put_bridge(&mut event, "", bridge);
         if let Some(id) = member {
             self.put(&mut event, "", id);
         }
@@ -275,4 +276,32 @@ pub(crate) const APPS: &[App] = &[App::new(
     "name[,bridge profile[,user profile[,menu]]]",
     "Takes part in a conference.",
     confbridge,
+)];
+
+/// `parties|admins|marked|muted|locked,conference`.
+fn info(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let parts = arguments::split(arguments, 2);
+    let engine = &asking.engine;
+    let conference = engine.conferences.0.get(arguments::get(&parts, 1));
+    let members = conference.map(|own| own.members.as_slice()).unwrap_or_default();
+    let users = members.iter().filter_map(|id| match engine.channel(*id).map(|channel| &channel.activity) {
+        Some(Activity::Conference(member)) => Some(member.user),
+        _ => None,
+    });
+    let count = match arguments::get(&parts, 0).to_ascii_lowercase().as_slice() {
+        b"parties" => members.len(),
+        b"admins" => users.filter(|user| user.admin).count(),
+        b"marked" => users.filter(|user| user.marked).count(),
+        b"muted" => usize::from(conference.is_some_and(|own| own.muted)),
+        b"locked" => usize::from(conference.is_some_and(|own| own.locked)),
+        _ => return Err(Fault::Arguments),
+    };
+    Ok(count.to_string().into_bytes())
+}
+
+pub(crate) const FUNCTIONS: &[Row] = &[Row::new(
+    "CONFBRIDGE_INFO",
+    "(parties|admins|marked|muted|locked,conference)",
+    "What is known of a conference.",
+    info,
 )];

@@ -15,6 +15,7 @@ use crate::modules::Modules;
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
+use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::frames::Frame;
 use super::ids::Ids;
@@ -46,13 +47,19 @@ pub(crate) struct Engine {
     pub(crate) agi_commands: u32,
     pub(crate) optimizations: u32,
     pub(crate) states: super::states::States,
+    pub(crate) transfers: super::transfer::Transfers,
     pub(crate) parking: super::parking::Parking,
     pub(crate) queues: super::queue::Queues,
     pub(crate) conferences: super::conference::Conferences,
     pub(crate) agents: super::agents::Agents,
-    pub(crate) shared: HashMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// The variables that channels share, by whose and by name.
+    pub(crate) shared: BTreeMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// How many channels have a linked id.
+    pub(crate) linked: HashMap<Vec<u8>, u32>,
     work: VecDeque<Work>,
     alarms: BinaryHeap<Reverse<Alarm>>,
+    /// With how many alarms those that no longer count are taken out.
+    sweep_at: usize,
     set: u64,
     events: Vec<(Event, u64)>,
     /// The calendar of `now`, made when it is asked for.
@@ -92,8 +99,12 @@ pub(crate) enum Timer {
     DigitEnd(ChannelId, u8, u32),
     /// A bridge made by Dial with a limit ends: the caller.
     Limit(ChannelId, u64),
+    /// Whom an attended transfer calls does not answer: the transferer.
+    Transfer(ChannelId, u64),
+    /// A transferer dials no further.
+    TransferDigits(ChannelId, u64),
     /// What a device of devices.conf does next.
-    Device(ChannelId, u8),
+    Device(ChannelId, super::device::Step),
 }
 
 impl Engine {
@@ -122,31 +133,52 @@ impl Engine {
             agi_commands: 0,
             optimizations: 0,
             states: super::states::States::default(),
+            transfers: super::transfer::Transfers::default(),
             parking: super::parking::Parking::default(),
             queues: super::queue::Queues::new(settings.queues.as_ref(), now),
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
-            shared: HashMap::new(),
+            shared: BTreeMap::new(),
+            linked: HashMap::new(),
             work: VecDeque::new(),
             alarms: BinaryHeap::new(),
+            sweep_at: MIN_SWEEP,
             set: 0,
             events: Vec::new(),
             date: None,
             settings,
         };
+        engine.watch_devices(&Devices::default());
         engine.watch_hints();
         engine.recall_members();
         engine.queue_begin();
+        // Nobody has been listening.
+        engine.events.clear();
         engine
     }
 
     /// Takes over another configuration: calls go on as they are.
-    pub(crate) fn configure(&mut self, settings: Settings, mut dialplan: Dialplan) {
+    pub(crate) fn configure(&mut self, settings: Settings, dialplan: Dialplan) {
+        self.queues.configure(settings.queues.as_ref(), self.now);
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.configure_dialplan(dialplan);
+        self.watch_devices(&old.devices);
+        self.queue_begin();
+    }
+
+    /// Takes over another queues.conf alone.
+    pub(crate) fn configure_queues(&mut self, queues: Option<super::queue::Settings>) {
+        if queues.is_some() {
+            self.queues.configure(queues.as_ref(), self.now);
+            self.settings.queues = queues;
+            self.queue_begin();
+        }
+    }
+
+    /// Takes over another extensions.conf alone.
+    pub(crate) fn configure_dialplan(&mut self, mut dialplan: Dialplan) {
         dialplan.succeed(&self.dialplan);
         self.dialplan = dialplan;
-        self.queues.configure(settings.queues.as_ref(), self.now);
-        self.settings = settings;
-        self.queue_begin();
         self.watch_hints();
     }
 
@@ -209,8 +241,17 @@ impl Engine {
             Timer::Originate(call) => self.originate_timeout(call),
             Timer::DigitEnd(id, digit, milliseconds) => self.hear(id, Frame::DigitEnd(digit, milliseconds)),
             Timer::Limit(id, alarm) => self.dial_limit(id, alarm),
+            Timer::Transfer(id, alarm) => self.transfer_timeout(id, alarm),
+            Timer::TransferDigits(id, alarm) => self.transfer_digits_timeout(id, alarm),
             Timer::Device(id, step) => self.device_step(id, step),
         }
+    }
+
+    /// How much there is beside channels: what must not grow with calls that are over.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        let tables = self.alarms.len() + self.names.len() + self.uniqueids.len() + self.linked.len();
+        tables + self.shared.len() + self.bridges.len() + self.work.len() + self.states.calls_of.len()
     }
 
     /// A channel goes on in its dialplan, once those before it have had their turn.
@@ -225,8 +266,30 @@ impl Engine {
 
     /// Sets an alarm, at that Unix time in microseconds.
     pub(crate) fn alarm(&mut self, at: u64, timer: Timer) {
+        if self.alarms.len() >= self.sweep_at {
+            self.sweep_alarms();
+        }
         self.set += 1;
         self.alarms.push(Reverse(Alarm { at, set: self.set, timer }));
+    }
+
+    /// Takes out alarms that no longer count: channels end long before what they wait for.
+    fn sweep_alarms(&mut self) {
+        let mut alarms = std::mem::take(&mut self.alarms);
+        alarms.retain(|Reverse(alarm)| match &alarm.timer {
+            Timer::Activity(id, number) | Timer::Limit(id, number) => {
+                self.channels.get(id).is_some_and(|channel| channel.alarm == *number)
+            }
+            Timer::Absolute(id) | Timer::Step(id) | Timer::DigitEnd(id, ..) | Timer::Device(id, _) => {
+                self.channels.contains_key(id)
+            }
+            Timer::Originate(call) => self.is_being_made(*call),
+            Timer::Transfer(id, number) | Timer::TransferDigits(id, number) => {
+                self.transfers.counts(*id, *number)
+            }
+        });
+        self.alarms = alarms;
+        self.sweep_at = (self.alarms.len() * 2).max(MIN_SWEEP);
     }
 
     /// Gives what a channel does an end in time; the alarm that it had is off. `None`: without an end.
@@ -282,6 +345,7 @@ impl Engine {
         let id = channel.id;
         self.names.insert(channel.name.to_ascii_lowercase(), id);
         self.uniqueids.insert(channel.uniqueid.clone(), id);
+        *self.linked.entry(channel.linkedid.clone()).or_insert(0) += 1;
         self.channels.insert(id, channel);
         self.tell(id, "Newchannel", Classes::CALL, |_| {});
         self.cel(id, "CHAN_START", super::cel::Told::default());
@@ -309,7 +373,11 @@ impl Engine {
 
     /// The end of a channel: tells of it, and tells the other half of a Local pair.
     pub(crate) fn hang_up(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.get(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.hangup_cause == 0 && channel.state == State::Up && matches!(channel.tech, Tech::Device(_))
+        {
+            channel.hangup_cause = super::causes::NORMAL;
+        }
         let cause = channel.hangup_cause;
         if channel.bridge.is_some() {
             self.leave_bridge(id);
@@ -322,15 +390,35 @@ impl Engine {
         let Some(channel) = self.channels.remove(&id) else { return };
         self.names.remove(&channel.name.to_ascii_lowercase());
         self.uniqueids.remove(&channel.uniqueid);
-        self.shared.retain(|(of, _), _| *of != id);
+        let own = (id, Vec::new())..(ChannelId(id.0 + 1), Vec::new());
+        let shared: Vec<_> = self.shared.range(own).map(|(key, _)| key.clone()).collect();
+        shared.iter().for_each(|key| drop(self.shared.remove(key)));
         if let Tech::Local(local) = &channel.tech {
             self.send(local.other, Frame::Hangup(cause));
         }
         self.device_gone(&channel);
-        self.linked_over(&channel);
-        if channel.dialed_by.is_none() {
-            self.processed += 1;
+        if self.unlink(&channel.linkedid) {
+            self.linked_over(&channel);
         }
+        match channel.dialed_by {
+            None => self.processed += 1,
+            Some(caller) => {
+                let causes = self.channels.get_mut(&caller).map(|caller| &mut caller.leg_causes);
+                if let Some(causes) = causes.filter(|causes| causes.len() < MAX_CAUSES) {
+                    causes.push((channel.name, channel.hangup_cause));
+                }
+            }
+        }
+    }
+
+    /// A channel less has that linked id: whether it was the last.
+    pub(crate) fn unlink(&mut self, linkedid: &[u8]) -> bool {
+        let Some(count) = self.linked.get_mut(linkedid) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.linked.remove(linkedid);
+        }
+        !self.linked.contains_key(linkedid)
     }
 
     /// How many calls are up: channels that run something.
@@ -371,5 +459,9 @@ impl Engine {
     }
 }
 
+/// With fewer alarms than this nobody looks which of them count.
+const MIN_SWEEP: usize = 4096;
+/// How many ended channels a caller remembers the causes of.
+const MAX_CAUSES: usize = 64;
 /// The most that is done at once: a dialplan that runs in circles holds nobody else up.
-const MAX_WORK: usize = 20_000;
+const MAX_WORK: usize = 5_000;

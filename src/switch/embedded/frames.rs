@@ -4,7 +4,7 @@ use crate::ami::Classes;
 
 use super::apps::Input;
 use super::causes;
-use super::channel::{ChannelId, Owner, State, Tech};
+use super::channel::{ChannelId, Owner, State};
 use super::engine::{Engine, Timer};
 use super::pbx::Runner;
 
@@ -24,8 +24,6 @@ pub(crate) enum Frame {
     DigitEnd(u8, u32),
     Text(Vec<u8>),
     Flash,
-    Hold(Vec<u8>),
-    Unhold,
     /// Sound: whoever waits for media to flow goes on.
     Media,
 }
@@ -50,10 +48,6 @@ impl Engine {
                 });
             }
             Frame::Flash => self.tell(id, "Flash", Classes::CALL, |_| {}),
-            Frame::Hold(class) => self.tell(id, "Hold", Classes::CALL, |event| {
-                event.header("MusicClass", class);
-            }),
-            Frame::Unhold => self.tell(id, "Unhold", Classes::CALL, |_| {}),
             Frame::Media if channel.bridge.is_none() && channel.owner == Owner::Nobody => {
                 return self.feed(id, Input::Frame(frame));
             }
@@ -76,6 +70,17 @@ impl Engine {
             Owner::Nobody => {}
             Owner::Dial(caller) => self.feed(caller, Input::Outgoing(id, frame)),
             Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
+            Owner::Originate(call) => self.originate_hears(call, id, frame),
+        }
+    }
+
+    /// Whoever dials a channel is told that it is over.
+    pub(crate) fn outgoing_over(&mut self, owner: Owner, id: ChannelId, frame: Frame) {
+        match owner {
+            Owner::Nobody => {}
+            Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
+            Owner::Transfer(transferer) => self.transfer_hears(transferer, id, &frame),
             Owner::Originate(call) => self.originate_hears(call, id, frame),
         }
     }
@@ -140,15 +145,10 @@ impl Engine {
         self.end_channel(id);
     }
 
-    /// Says something on a channel's near side: the other half of a Local pair hears it.
+    /// Says something on a channel's near side: the other half of a Local pair hears it. To a device it does not matter.
     pub(crate) fn indicate(&mut self, id: ChannelId, frame: Frame) {
-        match self.channels.get(&id).map(|channel| &channel.tech) {
-            Some(Tech::Local(local)) => {
-                let other = local.other;
-                self.send(other, frame);
-            }
-            Some(Tech::Device(_)) => self.device_told(id, &frame),
-            _ => {}
+        if let Some(other) = self.channels.get(&id).and_then(|channel| channel.other_half()) {
+            self.send(other, frame);
         }
     }
 
@@ -166,15 +166,10 @@ impl Engine {
 
     /// Sends a digit out of a channel.
     pub(crate) fn send_digit(&mut self, id: ChannelId, digit: u8, milliseconds: u32) {
-        match self.channels.get(&id).map(|channel| &channel.tech) {
-            Some(Tech::Local(local)) => {
-                let other = local.other;
-                self.send(other, Frame::DigitBegin(digit));
-                let at = self.now + u64::from(milliseconds) * 1000;
-                self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
-            }
-            Some(Tech::Device(_)) => self.device_told(id, &Frame::DigitEnd(digit, milliseconds)),
-            _ => {}
+        if let Some(other) = self.channels.get(&id).and_then(|channel| channel.other_half()) {
+            self.send(other, Frame::DigitBegin(digit));
+            let at = self.now + u64::from(milliseconds) * 1000;
+            self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
         }
     }
 }

@@ -37,7 +37,8 @@ impl Engine {
         requestor: Option<ChannelId>,
         ids: &WantedIds,
     ) -> Result<ChannelId, u8> {
-        if self.channels.len() >= self.settings.max_channels {
+        let too_many = self.settings.max_calls.is_some_and(|most| self.active_calls() >= u64::from(most));
+        if too_many || self.channels.len() >= self.settings.max_channels {
             return Err(causes::CONGESTION);
         }
         if target.technology.eq_ignore_ascii_case(b"Local") {
@@ -121,7 +122,10 @@ impl Engine {
                 let local = local.clone();
                 self.call_local(id, &local)
             }
-            Some(Tech::Device(_)) => self.call_device(id),
+            Some(Tech::Device(_)) => {
+                self.call_device(id);
+                Ok(())
+            }
             _ => Err(0),
         }
     }

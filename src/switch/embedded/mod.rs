@@ -22,6 +22,7 @@ mod device;
 mod dial;
 pub(crate) mod dialplan;
 mod engine;
+mod features;
 mod frames;
 mod functions;
 mod ids;
@@ -31,12 +32,17 @@ mod originate;
 mod parking;
 mod pbx;
 mod queue;
+#[cfg(test)]
+mod scenarios;
 mod scope;
 mod settings;
 mod states;
+#[cfg(test)]
+mod testing;
 mod transfer;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -44,6 +50,7 @@ use std::time::Duration;
 
 use crate::ami::{Message, Reply};
 use crate::bus::Bus;
+use crate::config::complaint::Level;
 use crate::config::ini::Source;
 use crate::config::{Complaint, Config, Disk};
 use crate::modules::Modules;
@@ -52,7 +59,7 @@ use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
 use actions::{Answer, Ask, Row};
 use astdb::Store;
-use dialplan::Dialplan;
+use dialplan::{Dialplan, Scope};
 use engine::Engine;
 use originate::CallId;
 use scope::Asking;
@@ -64,8 +71,9 @@ pub struct Embedded {
     astdb: Arc<Store>,
     /// The actions that are there with this configuration, and what runs each.
     rows: Vec<&'static Row>,
-    specs: Vec<ActionSpec>,
     commands: Vec<CommandSpec>,
+    /// The config folder, for files that are read again by themselves.
+    folder: PathBuf,
 }
 
 /// What the switch and its clock's thread share.
@@ -120,7 +128,9 @@ impl Embedded {
         now: u64,
     ) -> Embedded {
         let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
-        Embedded::with(settings, dialplan, astdb, seed, now, Some(bus))
+        let mut switch = Embedded::with(settings, dialplan, astdb, seed, now, Some(bus));
+        switch.folder.clone_from(&config.dir);
+        switch
     }
 
     fn with(
@@ -135,12 +145,8 @@ impl Embedded {
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
         let all = actions::FAMILIES.iter().copied().flatten();
         let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
-        let own = rows.iter().map(|row| row.spec.clone());
-        let dialplan = dialplan::actions::ACTIONS.iter().cloned();
-        let specs: Vec<ActionSpec> =
-            own.chain(astdb_actions::ACTIONS.iter().cloned()).chain(dialplan).collect();
-        let commands = [console::COMMANDS, dialplan::actions::COMMANDS].concat();
-        let commands = commands.into_iter().chain(astdb_console::commands()).collect();
+        let commands = console::commands().chain(dialplan::actions::COMMANDS.iter().copied());
+        let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
             inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
             sooner: Condvar::new(),
@@ -149,7 +155,63 @@ impl Embedded {
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, specs, commands }
+        Embedded { shared: Arc::new(shared), astdb, rows, commands, folder: PathBuf::new() }
+    }
+
+    /// Runs something on the engine at that time, and tells what follows from it.
+    fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
+        let mut inner = self.shared.lock();
+        inner.engine.advance(micros);
+        let outcome = run(&mut inner.engine);
+        inner.engine.settle();
+        let wrote = std::mem::take(&mut inner.engine.wrote);
+        self.shared.publish(&mut inner);
+        drop(inner);
+        if wrote {
+            self.astdb.settle();
+        }
+        outcome
+    }
+
+    /// Performs one of the engine's own actions.
+    fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        let answer =
+            self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
+        match answer {
+            Answer::Done => {}
+            Answer::RereadQueues => drop(self.reread_queues()),
+            Answer::Waits(call) => {
+                let answered = self.shared.wait_for(call);
+                actions::settle_originate(answered, reply);
+            }
+        }
+    }
+
+    /// Reads the files of queues again, and nothing else; whether they could be read.
+    fn reread_queues(&self) -> bool {
+        let read = self.reread(|files, complaints| settings::load_queues(files, complaints));
+        read.map(|queues| self.with_engine(0, |engine| engine.configure_queues(queues))).is_some()
+    }
+
+    /// Reads extensions.conf again, and nothing else; whether it could be read.
+    fn reread_dialplan(&self) -> bool {
+        let read = self.reread(|files, complaints| settings::load_dialplan(files, complaints));
+        read.map(|dialplan| self.with_engine(0, |engine| engine.configure_dialplan(dialplan))).is_some()
+    }
+
+    fn reread<T>(&self, load: impl FnOnce(&dyn Source, &mut Vec<Complaint>) -> T) -> Option<T> {
+        let mut complaints = Vec::new();
+        let read = load(&Disk::new(&self.folder), &mut complaints);
+        complaints.iter().for_each(|complaint| log::warn!("{complaint}"));
+        complaints.iter().all(|complaint| complaint.level != Level::Error).then_some(read)
+    }
+
+    /// Stops what runs beside: nobody waits any more.
+    fn halt(&self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        let _inner = self.shared.lock();
+        self.shared.sooner.notify_all();
+        self.shared.settled.notify_all();
     }
 
     /// Shares which modules are loaded.
@@ -194,58 +256,60 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        let _inner = self.shared.lock();
-        self.shared.sooner.notify_all();
+        self.halt();
     }
 }
 
 impl Switch for Embedded {
-    fn actions(&self) -> &[ActionSpec] {
-        &self.specs
-    }
-
-    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        let name = message.action().unwrap_or_default().to_ascii_lowercase();
-        if astdb_actions::perform(&name, &self.astdb, message, reply) {
-            return;
-        }
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let dialplan = &mut inner.engine.dialplan;
-        match name.as_slice() {
-            b"showdialplan" => return dialplan::actions::show_dialplan(dialplan, message, reply),
-            b"dialplanextensionadd" => return dialplan::actions::add_extension(dialplan, message, reply),
-            b"dialplanextensionremove" => {
-                return dialplan::actions::remove_extension(dialplan, message, reply);
-            }
-            _ => {}
-        }
-        let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(&name))
-        else {
-            return reply.error("Not supported by this switch");
-        };
-        let answer = (row.run)(&mut Ask { engine: &mut inner.engine, caller, message }, reply);
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        let wrote = std::mem::take(&mut inner.engine.wrote);
-        if let Answer::Waits(call) = answer {
-            let answered = self.shared.wait_for(inner, call);
-            actions::settle_originate(answered, reply);
-        } else {
-            drop(inner);
-        }
-        if wrote {
-            self.astdb.settle();
-        }
+    fn actions(&self) -> Vec<ActionSpec> {
+        let own = self.rows.iter().map(|row| row.spec.clone());
+        own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
     }
 
     fn configure(&self, config: &Config) {
         let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
-        self.shared.lock().engine.configure(settings, dialplan);
+        self.with_engine(0, |engine| engine.configure(settings, dialplan));
+    }
+
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        let name = message.action().unwrap_or_default();
+        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
+            return self.perform_own(row, caller, message, reply);
+        }
+        let name = name.to_ascii_lowercase();
+        if astdb_actions::perform(&name, &self.astdb, message, reply) {
+            return;
+        }
+        self.with_engine(caller.micros, |engine| {
+            let channel = match message.value("Channel") {
+                b"" => Some(None),
+                channel => engine.find_channel(channel).map(Some),
+            };
+            match name.as_slice() {
+                b"showdialplan" => dialplan::actions::show_dialplan(&engine.dialplan, message, reply),
+                b"dialplanextensionadd" => {
+                    dialplan::actions::add_extension(&mut engine.dialplan, message, reply);
+                }
+                b"dialplanextensionremove" => {
+                    dialplan::actions::remove_extension(&mut engine.dialplan, message, reply);
+                }
+                b"getvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel).only_asks());
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
+                    dialplan::actions::getvar(caller, message, scope, reply);
+                }
+                b"setvar" => {
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel));
+                    let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
+                    dialplan::actions::setvar(message, scope, reply);
+                }
+                _ => reply.error("Not supported by this switch"),
+            }
+        });
     }
 
     fn stop(&self) {
+        self.halt();
         self.astdb.close();
     }
 
@@ -257,14 +321,18 @@ impl Switch for Embedded {
         if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
             return Some(outcome);
         }
-        let mut inner = self.shared.lock();
-        inner.engine.advance(caller.micros);
-        let outcome = console::run(&mut inner.engine, words, screen).or_else(|| {
-            dialplan::actions::command(&mut Asking::client(&mut inner.engine, None), words, screen)
-        });
-        inner.engine.settle();
-        self.shared.publish(&mut inner);
-        outcome
+        if let Some(reread) = console::rereads(words) {
+            let (done, what) = match reread {
+                console::Reread::Dialplan => (self.reread_dialplan(), "Dialplan reloaded."),
+                console::Reread::Queues => (self.reread_queues(), "Queues reloaded."),
+            };
+            screen.line(if done { what } else { "It cannot be read; everything stays as it was." });
+            return Some(if done { Outcome::Done } else { Outcome::Failed });
+        }
+        self.with_engine(caller.micros, |engine| {
+            console::run(engine, words, screen)
+                .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
+        })
     }
 
     fn calls(&self) -> Calls {
@@ -295,7 +363,8 @@ impl Shared {
     }
 
     /// Waits until a call is settled: whether it was answered.
-    fn wait_for(&self, mut inner: MutexGuard<'_, Inner>, call: CallId) -> bool {
+    fn wait_for(&self, call: CallId) -> bool {
+        let mut inner = self.lock();
         loop {
             if let Some(answered) = inner.engine.outcome(call) {
                 return answered;

@@ -115,6 +115,14 @@ impl Engine {
         call
     }
 
+    /// Makes a call that fails before it begins.
+    pub(crate) fn originate_refused(&mut self, request: Request) -> CallId {
+        self.originates.made += 1;
+        let call = CallId(self.originates.made);
+        self.settle_call(call, request, None, Reason::HungUp);
+        call
+    }
+
     fn prepare_originated(&mut self, call: CallId, id: ChannelId, request: &Request) {
         let Some(channel) = self.channel_mut(id) else { return };
         channel.owner = Owner::Originate(call);
@@ -296,6 +304,11 @@ impl Engine {
         }
     }
 
+    /// Whether a call is neither answered nor over.
+    pub(crate) fn is_being_made(&self, call: CallId) -> bool {
+        self.originates.calls.contains_key(&call)
+    }
+
     /// Whether a call that a client waits for was answered; `None` while that is not known. It is told once.
     pub(crate) fn outcome(&mut self, call: CallId) -> Option<bool> {
         self.originates.settled.remove(&call)
@@ -332,12 +345,6 @@ impl Engine {
                 self.originate_over(call, Reason::HungUp);
             }
         }
-    }
-
-    /// Calls that are being made, for tests of leaks.
-    #[cfg(test)]
-    pub(crate) fn calls_being_made(&self) -> usize {
-        self.originates.calls.len() + self.originates.settled.len()
     }
 
     /// The application Originate: the channel waits for what becomes of the call.

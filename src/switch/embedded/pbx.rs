@@ -62,6 +62,8 @@ pub(crate) enum Then {
     Handler,
     /// The call that the channel was dialled for: the caller.
     Dial(ChannelId),
+    /// The call of the channel itself, by that caller.
+    Leg(ChannelId),
     /// The call before whose legs the caller itself ran it.
     Predial,
 }
@@ -94,9 +96,9 @@ impl Engine {
         }
         channel.steps += 1;
         if channel.steps % MAX_STEPS == 0 {
-            // It may go round in a circle: it does so in slow motion.
-            let at = self.now + PAUSE;
-            return self.alarm(at, Timer::Step(id));
+            // It may go round in a circle: it does so in slower and slower motion.
+            let pause = PAUSE * u64::from(channel.steps / MAX_STEPS).min(MAX_PAUSES);
+            return self.alarm(self.now + pause, Timer::Step(id));
         }
         let Place { context, exten, priority } = channel.place.clone();
         let caller = channel.caller.number().to_vec();
@@ -404,6 +406,7 @@ impl Engine {
             Then::Handler => self.finish(id),
             Then::Dial(caller) => self.dial_routine_over(caller, id),
             Then::Predial => self.dial_predial_over(id),
+            Then::Leg(caller) => self.dial_leg_ready(caller, id),
         }
     }
 
@@ -454,9 +457,10 @@ impl Engine {
 }
 
 /// How many steps a channel runs without a pause before it gets one.
-const MAX_STEPS: u32 = 2000;
-/// That pause, in microseconds.
+const MAX_STEPS: u32 = 1000;
+/// The first such pause, in microseconds; each is as much longer, up to so many times as long.
 const PAUSE: u64 = 10_000;
+const MAX_PAUSES: u64 = 100;
 /// How deep subroutines may call each other.
 const MAX_GOSUBS: usize = 200;
 /// How many arguments a subroutine may have.

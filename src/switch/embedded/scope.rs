@@ -8,7 +8,6 @@ use crate::modules;
 
 use super::astdb_functions::Functions;
 use super::channel::ChannelId;
-use super::dialplan::unbound::Others;
 use super::dialplan::{Depth, Fault, Scope, Surroundings, functions as plain, globals::bare_name};
 use super::engine::Engine;
 use super::functions;
@@ -176,15 +175,15 @@ impl Engine {
 
     /// Tells that a variable has a value: a channel's, or a global one.
     pub(crate) fn tell_variable(&mut self, id: Option<ChannelId>, name: &[u8], value: &[u8]) {
-        let mut event = Event::new("VarSet", Classes::DIALPLAN);
-        match id {
-            Some(id) => self.put(&mut event, "", id),
-            None => {
-                event.header("Channel", "none").header("Uniqueid", "none");
-            }
-        }
-        event.header("Variable", name).header("Value", value);
-        self.emit(event);
+        let Some(id) = id else {
+            // (calls/setvar-global.)
+            let event =
+                Event::new("VarSet", Classes::DIALPLAN).with("Channel", "none").with("Uniqueid", "none");
+            return self.emit(event.with("Variable", name).with("Value", value));
+        };
+        self.tell(id, "VarSet", Classes::DIALPLAN, |event| {
+            event.header("Variable", name).header("Value", value);
+        });
     }
 
     /// What `channelvars` of manager.conf adds to every event of a channel: variables and functions, a line each.
@@ -202,8 +201,3 @@ impl Engine {
 
 /// How many variables a question may set on its way.
 const MAX_LOST: usize = 1000;
-
-/// A variable's name without the underscores that say who inherits it.
-pub(crate) fn plain_name(name: &[u8]) -> &[u8] {
-    bare_name(name)
-}

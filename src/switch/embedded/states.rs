@@ -17,7 +17,8 @@ pub(crate) struct States {
     /// Where a device stands there, by its name in lower case.
     index: HashMap<Vec<u8>, u64>,
     heard: u64,
-    /// How many channels a device has.
+    /// The channels of declared devices, and how many halves a Local device has; by their names in lower case.
+    pub(crate) calls_of: HashMap<Vec<u8>, Vec<ChannelId>>,
     channels: HashMap<Vec<u8>, u32>,
     /// In the order in which they were first set.
     presences: Vec<(Vec<u8>, Presence)>,
@@ -115,6 +116,15 @@ impl DeviceState {
             DeviceState::OnHold => 16,
             DeviceState::NotInUse | DeviceState::Unknown => 0,
             DeviceState::Unavailable | DeviceState::Invalid => 4,
+        }
+    }
+}
+
+impl States {
+    /// A device is there no more.
+    pub(crate) fn forget(&mut self, device: &[u8]) {
+        if let Some(at) = self.index.remove(&device.to_ascii_lowercase()) {
+            self.devices.remove(&at);
         }
     }
 }
@@ -253,7 +263,7 @@ impl Engine {
             return if exists { DeviceState::NotInUse } else { DeviceState::Invalid };
         }
         let unset = if key.starts_with(b"custom:") { DeviceState::Unknown } else { DeviceState::Invalid };
-        self.endpoint_state(&key).unwrap_or(unset)
+        self.declared_state(&key).unwrap_or(unset)
     }
 
     /// Sets the state of a custom device; whether there was room.
@@ -322,7 +332,7 @@ impl Engine {
                 }
                 self.device_is(&device, DeviceState::InUse);
             }
-            Tech::Device(_) => self.endpoint_changed(&device),
+            Tech::Device(_) => self.declared_changed(&device),
         }
     }
 
@@ -341,11 +351,9 @@ impl Engine {
                 self.states.channels.remove(&key);
                 self.device_is(&device, DeviceState::NotInUse);
                 // Names are the clients' to make: what is free again is not remembered.
-                if let Some(at) = self.states.index.remove(&key) {
-                    self.states.devices.remove(&at);
-                }
+                self.states.forget(&key);
             }
-            Tech::Device(_) => self.endpoint_changed(&device),
+            Tech::Device(_) => self.declared_gone(channel.id, &device),
         }
     }
 

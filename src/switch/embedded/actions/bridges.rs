@@ -30,7 +30,7 @@ fn list(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     let wanted = ask.value("BridgeType");
     let mut list = reply.list("Bridge listing will follow");
     for bridge in ask.engine.bridges.values().filter(|_| wanted.is_empty()) {
-        list.item("BridgeListItem", |item| bridge.write(item));
+        list.item("BridgeListItem", |item| bridge.write("", item));
     }
     list.complete("BridgeListComplete");
     Answer::Done
@@ -57,7 +57,7 @@ fn info(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         let snapshot = snapshot(ask.engine, id);
         list.item("BridgeInfoChannel", |item| item.add(&snapshot));
     }
-    list.complete_with("BridgeInfoComplete", |end| ask.engine.put_bridge(end, bridge));
+    list.complete_with("BridgeInfoComplete", |end| ask.engine.put_bridge(end, "", bridge));
     Answer::Done
 }
 

@@ -4,8 +4,6 @@ use crate::ami::class::truth;
 use crate::ami::{Classes, Reply};
 use crate::switch::{ActionSpec, Argument};
 
-use super::super::channel::ChannelId;
-use super::super::engine::Engine;
 use super::{Answer, Ask, Row, refuse};
 
 const CHANNEL: Argument = Argument::required("Channel", "The channel's name.");
@@ -22,14 +20,9 @@ fn mix_monitor(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     }
     let Some(id) = ask.channel("Channel") else { return refuse(reply, "No such channel") };
     let file = ask.value("File");
-    let Some(channel) = ask.engine.channel_mut(id).filter(|_| !file.is_empty()) else {
-        return refuse(reply, "Could not start monitoring channel");
-    };
-    if channel.monitors.len() >= MAX_MONITORS {
+    if !ask.engine.start_monitor(id, file) {
         return refuse(reply, "Could not start monitoring channel");
     }
-    channel.monitors.push(file.to_vec());
-    ask.engine.tell(id, "MixMonitorStart", Classes::CALL, |_| {});
     bare(reply)
 }
 
@@ -38,19 +31,10 @@ fn stop(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         return refuse(reply, "No channel specified");
     }
     let Some(id) = ask.channel("Channel") else { return refuse(reply, "No such channel") };
-    if !stop_monitor(ask.engine, id) {
+    if !ask.engine.stop_monitor(id) {
         return refuse(reply, "Could not stop monitoring channel");
     }
     bare(reply)
-}
-
-/// Ends the newest recording of a channel; whether there was one.
-fn stop_monitor(engine: &mut Engine, id: ChannelId) -> bool {
-    let stopped = engine.channel_mut(id).and_then(|channel| channel.monitors.pop()).is_some();
-    if stopped {
-        engine.tell(id, "MixMonitorStop", Classes::CALL, |_| {});
-    }
-    stopped
 }
 
 fn mute(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
@@ -121,9 +105,6 @@ fn control_playback(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     }
     bare(reply)
 }
-
-/// How many recordings a channel may have at once.
-const MAX_MONITORS: usize = 16;
 
 pub(super) const ACTIONS: &[Row] = &[
     Row::new(

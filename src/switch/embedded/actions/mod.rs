@@ -11,7 +11,6 @@ mod queues;
 mod states;
 mod status;
 mod transfer;
-mod variables;
 
 use crate::ami::{Message, Reply};
 use crate::switch::{ActionSpec, Caller};
@@ -48,6 +47,8 @@ pub(super) enum Answer {
     Done,
     /// It is answered when that call is.
     Waits(CallId),
+    /// It is answered; queues.conf is to be read again.
+    RereadQueues,
 }
 
 /// Somebody asks for an action.
@@ -127,7 +128,6 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     states::ACTIONS,
     status::ACTIONS,
     transfer::ACTIONS,
-    variables::ACTIONS,
 ];
 
 /// Answers an Originate whose call is settled.

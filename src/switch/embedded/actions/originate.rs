@@ -2,10 +2,10 @@
 
 use crate::ami::class::truth;
 use crate::ami::{Classes, Reply};
-use crate::switch::{ActionSpec, Argument};
+use crate::switch::{ActionSpec, Argument, access};
 
 use super::super::channel::Place;
-use super::super::dialplan::{access, arguments};
+use super::super::dialplan::arguments;
 use super::super::functions::callerid;
 use super::super::local::WantedIds;
 use super::super::originate::{Request, What, Whose};
@@ -75,7 +75,11 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
             false => Whose::Waiting,
         },
     };
-    let call = ask.engine.originate(request);
+    // There is no way out of this switch, whoever asks: such a call fails before it begins.
+    let call = match leads_outside(application, data) {
+        true => ask.engine.originate_refused(request),
+        false => ask.engine.originate(request),
+    };
     if is_async {
         reply.success("Originate successfully queued");
         return Answer::Done;
@@ -116,31 +120,28 @@ fn is_forbidden(application: &[u8], data: &[u8], write: Classes) -> bool {
     if application.is_empty() || write.intersects(Classes::SYSTEM) {
         return false;
     }
-    let is = |name: &&str| application.eq_ignore_ascii_case(name.as_bytes());
-    let holds =
-        |word: &&str| data.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
-    if is(&"Queue") && !write.intersects(Classes::AGI) {
+    if application.eq_ignore_ascii_case(b"Queue") && !write.intersects(Classes::AGI) {
         let parts = arguments::split(data, 9);
         return !arguments::get(&parts, 5).is_empty();
     }
-    RUNNING.iter().any(is) || REACHING.iter().any(holds) || access::needs_system(data)
+    access::runs_programs(application) || access::reaches_out(data)
 }
 
-/// Applications that run a program, or another application.
-const RUNNING: &[&str] = &[
-    "System",
-    "TrySystem",
-    "Exec",
-    "TryExec",
-    "ExecIf",
-    "AGI",
-    "EAGI",
-    "DeadAGI",
-    "MixMonitor",
-    "Originate",
-];
-/// Functions that reach what is not the call's own.
-const REACHING: &[&str] = &["DB(", "DB_DELETE(", "FILE(", "CURL(", "STAT("];
+/// Whether something is asked for that, elsewhere, reaches a program, a file or the network.
+fn leads_outside(application: &[u8], data: &[u8]) -> bool {
+    let is = |name: &&str| application.eq_ignore_ascii_case(name.as_bytes());
+    let holds =
+        |word: &&str| data.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
+    let is_agi = ["AGI", "DeadAGI"].iter().any(is);
+    OUTSIDE.iter().any(is)
+        || OUTSIDE_FUNCTIONS.iter().any(holds)
+        || is_agi && !data.trim_ascii().eq_ignore_ascii_case(b"agi:async")
+}
+
+/// Applications that run a program; none of them exists here.
+const OUTSIDE: &[&str] = &["System", "TrySystem", "EAGI", "FastAGI", "ExternalIVR", "JACK"];
+/// Functions that reach a program, a file or the network; none of them exists here either.
+const OUTSIDE_FUNCTIONS: &[&str] = &["SHELL(", "FILE(", "CURL(", "STAT(", "System("];
 
 const CODECS: &[&str] = &[
     "ulaw", "alaw", "gsm", "g722", "g723", "g726", "g729", "ilbc", "lpc10", "opus", "slin", "slin16",

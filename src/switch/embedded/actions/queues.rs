@@ -4,8 +4,8 @@ use crate::ami::class::truth;
 use crate::ami::{Classes, Reply};
 use crate::switch::{ActionSpec, Argument};
 
+use super::super::queue::Queue;
 use super::super::queue::members::{Newcomer, Refusal};
-use super::super::queue::{Queue, Stats};
 use super::super::states::DeviceState;
 use super::{Answer, Ask, Needs, Row, done, number, refuse, with_line_feed};
 
@@ -195,15 +195,13 @@ fn log(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
 
 fn reset(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     let name = ask.value("Queue");
-    for queue in ask.engine.queues.list.iter_mut().filter(|queue| is_meant(queue, name)) {
-        queue.stats = Stats::default();
-        queue.members.iter_mut().for_each(|member| (member.calls, member.last_call) = (0, 0));
-    }
+    ask.engine.queues.reset(name);
     done(reply, "Queue stats reset successfully")
 }
 
 fn reload(_: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
-    done(reply, "Queue reloaded successfully")
+    reply.success("Queue reloaded successfully");
+    Answer::RereadQueues
 }
 
 fn change_priority(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
@@ -388,7 +386,7 @@ pub(super) const ACTIONS: &[Row] = &[
                 Argument::optional("Rules", "yes or no."),
                 Argument::optional("Parameters", "yes or no."),
             ],
-            "It succeeds; what the files say is put in force by the action Reload, for all of them at once.",
+            "The whole of queues.conf and queuerules.conf is read, whatever is asked for. Callers, counts and members that were added stay.",
         ),
         reload,
     )

@@ -2,10 +2,10 @@
 
 use crate::ami::class::truth;
 use crate::ami::{Classes, Reply};
-use crate::switch::{ActionSpec, Argument};
+use crate::switch::{ActionSpec, Argument, access};
 
 use super::super::channel::{ChannelId, Lines};
-use super::super::dialplan::{access, arguments, substitute};
+use super::super::dialplan::{arguments, substitute};
 use super::super::engine::Engine;
 use super::super::scope::Asking;
 use super::{Answer, Ask, Row, refuse, with_line_feed};

@@ -20,7 +20,7 @@ fn blind(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         b"" => own,
         context => context.to_vec(),
     };
-    if ask.engine.blind_transfer(id, Place { context, exten: exten.to_vec(), priority: 1 }) {
+    if ask.engine.blind_transfer(id, Place { context, exten: exten.to_vec(), priority: 1 }, true) {
         done(reply, "Transfer succeeded")
     } else {
         refuse(reply, "Transfer invalid")
@@ -44,7 +44,7 @@ fn attended(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         b"" => own,
         context => context.to_vec(),
     };
-    ask.engine.attended_transfer(id, Place { context, exten: exten.to_vec(), priority: 1 });
+    ask.engine.attended_transfer(id, &Place { context, exten: exten.to_vec(), priority: 1 });
     done(reply, "Atxfer successfully queued")
 }
 

@@ -17,8 +17,6 @@ use super::{Activity, App, Input};
 pub(crate) struct Session {
     /// A command and its CommandID, until its turn comes.
     queue: VecDeque<(Vec<u8>, Vec<u8>)>,
-    /// An application that the command EXEC runs: the command, its CommandID, its number.
-    running: Option<(Vec<u8>, Vec<u8>, u32)>,
 }
 
 fn agi(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {

@@ -80,7 +80,9 @@ fn digit_came(engine: &mut Engine, id: ChannelId, mut state: Box<Digits>) {
         Kind::Extension { context } | Kind::Background { context } => {
             let context = context.clone();
             let date = engine.date();
-            if engine.dialplan.match_more(&context, &state.got, 1, &caller, &date) {
+            let more = engine.dialplan.match_more(&context, &state.got, 1, &caller, &date);
+            let can = engine.dialplan.can_match(&context, &state.got, 1, &caller, &date);
+            if more && can {
                 let at = engine.now.saturating_add(between);
                 state.kind = Kind::Extension { context };
                 keep(engine, id, state);

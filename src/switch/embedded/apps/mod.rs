@@ -3,9 +3,11 @@
 pub(crate) mod agi;
 mod basic;
 pub(crate) mod calls;
+mod database;
 pub(crate) mod digits;
 mod flow;
 mod messages;
+mod recording;
 mod variables;
 
 use super::channel::ChannelId;
@@ -201,10 +203,12 @@ const MAX_SECONDS: f64 = 100_000_000.0;
 
 const FAMILIES: &[&[App]] = &[
     basic::APPS,
+    database::APPS,
     calls::APPS,
     flow::APPS,
     digits::APPS,
     messages::APPS,
+    recording::APPS,
     variables::APPS,
     agi::APPS,
     dial::APPS,

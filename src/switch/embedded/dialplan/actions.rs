@@ -2,8 +2,9 @@
 
 use super::show::{self, Missing, SET_GLOBAL, SHOW, Shown};
 use super::substitute::{Scope, assign, read};
-use super::{AddError, Dialplan, Line, Name, Priority, REGISTRAR, access};
+use super::{AddError, Dialplan, Line, Name, Priority, REGISTRAR};
 use crate::ami::{Classes, Message, Reply};
+use crate::switch::access;
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 use crate::switch::{ActionSpec, Argument, Caller};
 

@@ -4,7 +4,6 @@
 //! step up in it, [`substitute`](substitute::substitute) puts variables into what the step says, and the functions that need no
 //! channel are in [`functions`].
 
-pub(crate) mod access;
 pub(crate) mod actions;
 pub(crate) mod arguments;
 mod context;
@@ -17,7 +16,6 @@ pub(crate) mod pattern;
 pub(crate) mod show;
 pub(crate) mod substitute;
 pub(crate) mod time;
-pub(crate) mod unbound;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +26,7 @@ pub(crate) use context::{Context, Extension, Include};
 pub(crate) use globals::Globals;
 pub(crate) use substitute::{Depth, Fault, Scope, Surroundings, assign, look_up, substitute};
 
-use pattern::{Fit, Pattern, PatternError, without_dashes};
+use pattern::{Fit, PatternError, without_dashes};
 
 /// Every context, in order, and the global variables.
 #[derive(Clone, Debug, Default)]
@@ -220,15 +218,6 @@ impl Dialplan {
     /// A number that is another one when hints have changed.
     pub(crate) fn hint_changes(&self) -> u64 {
         self.hint_changes
-    }
-
-    /// Whether the dial tone goes on after that has been dialled.
-    pub(crate) fn ignores(&self, context: &[u8], dialled: &[u8]) -> bool {
-        let fits = |text: &Vec<u8>| match text.strip_prefix(b"_") {
-            Some(pattern) => Pattern::parse(pattern).is_ok_and(|pattern| pattern.fits(dialled)),
-            None => without_dashes(text) == without_dashes(dialled),
-        };
-        self.context(context).is_some_and(|context| context.ignore_patterns.iter().any(fits))
     }
 
     /// Whether there is a context of exactly that name.

@@ -66,6 +66,24 @@ fn group_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
     Ok(count.to_string().into_bytes())
 }
 
+fn group_list(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    let names = own(asking)?.groups.iter().map(|(name, category)| match category.as_slice() {
+        b"" => name.clone(),
+        category => [&name[..], b"@", category].concat(),
+    });
+    Ok(names.collect::<Vec<_>>().join(&b' '))
+}
+
+fn group_match_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let (pattern, category) = group(arguments);
+    let pattern = std::str::from_utf8(pattern).map_err(|_| Fault::Arguments)?;
+    let pattern = regex::bytes::Regex::new(pattern).map_err(|_| Fault::Arguments)?;
+    let is =
+        |(own, of): &(Vec<u8>, Vec<u8>)| pattern.is_match(own) && (category.is_empty() || of == category);
+    let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
+    Ok(count.to_string().into_bytes())
+}
+
 /// Whose shared variable it is: the name, and the channel.
 fn shared(asking: &Asking<'_>, arguments: &[u8]) -> Result<(ChannelId, Vec<u8>), Fault> {
     let parts = arguments::split(arguments, 2);
@@ -139,6 +157,13 @@ pub(super) const FUNCTIONS: &[Row] = &[
     Row::new("CDR", "(field)", "A field of the call record.", read_cdr).writes(write_cdr),
     Row::new("GROUP", "([category])", "The group that the channel is in.", read_group).writes(write_group),
     Row::new("GROUP_COUNT", "([group][@category])", "How many channels are in a group.", group_count),
+    Row::new("GROUP_LIST", "()", "The groups that the channel is in.", group_list),
+    Row::new(
+        "GROUP_MATCH_COUNT",
+        "(expression[@category])",
+        "How many channels are in groups that fit an expression.",
+        group_match_count,
+    ),
     Row::new("SHARED", "(name[,channel])", "A variable that other channels can set.", read_shared)
         .writes(write_shared),
     Row::new("LOCAL", "(name)", "A variable of the subroutine's own.", read_local).writes(write_local),

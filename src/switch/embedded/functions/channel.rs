@@ -2,6 +2,7 @@
 
 use crate::ami::Classes;
 
+use super::super::causes;
 use super::super::channel::Timeouts;
 use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
@@ -153,8 +154,53 @@ fn write_timeout(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Res
 /// How many hangup handlers a channel may have.
 const MAX_HANDLERS: usize = 64;
 
+fn read_cause(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let parts = arguments::split(arguments, 2);
+    let causes = &own(asking)?.leg_causes;
+    let found = causes.iter().rev().find(|(name, _)| name == arguments::get(&parts, 0));
+    let (_, cause) = found.ok_or(Fault::Arguments)?;
+    match arguments::get(&parts, 1).to_ascii_lowercase().as_slice() {
+        b"ast" => Ok(cause.to_string().into_bytes()),
+        b"" | b"tech" => Ok(causes::text(*cause).as_bytes().to_vec()),
+        _ => Err(Fault::Arguments),
+    }
+}
+
+fn cause_keys(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    let names: Vec<&[u8]> = own(asking)?.leg_causes.iter().map(|(name, _)| name.as_slice()).collect();
+    Ok(names.join(&b","[..]))
+}
+
+/// The channel at the head of those that dialled each other, a Local pair counting as one.
+fn read_master(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut master = own_id(asking)?;
+    for _ in 0..MAX_CHAIN {
+        let Some(channel) = asking.engine.channel(master) else { break };
+        let first = channel.dialed_by.or_else(|| {
+            let other = channel.other_half().and_then(|other| asking.engine.channel(other))?;
+            other.dialed_by
+        });
+        match first.filter(|first| asking.engine.channel(*first).is_some()) {
+            Some(first) => master = first,
+            None => break,
+        }
+    }
+    Ok(super::super::dialplan::look_up(arguments, &mut Asking::channel(asking.engine, master)))
+}
+
+/// How many calls that call each other are looked through.
+const MAX_CHAIN: usize = 32;
+
 pub(super) const FUNCTIONS: &[Row] = &[
     Row::new("CHANNEL", "(name|state|language|...)", "What a channel is.", read).writes(write),
+    Row::new(
+        "HANGUPCAUSE",
+        "(channel,tech|ast)",
+        "Why a channel that was dialled is over: as its technology says it, or by its number.",
+        read_cause,
+    ),
+    Row::new("HANGUPCAUSE_KEYS", "()", "The channels that HANGUPCAUSE knows of.", cause_keys),
+    Row::new("MASTER_CHANNEL", "(name)", "A variable of the channel that began the call.", read_master),
     Row::new("TIMEOUT", "(absolute|digit|response)", "How long something may take.", read_timeout)
         .writes(write_timeout),
 ];

@@ -22,12 +22,19 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
     TABLES.iter().find_map(|rows| find_row(rows, name))
 }
 
+/// Every function of the switch.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLES.iter().copied().flatten()
+}
+
 const TABLES: &[&[Row]] = &[
     callerid::FUNCTIONS,
     channel::FUNCTIONS,
     calls::FUNCTIONS,
     states::FUNCTIONS,
     super::queue::members::FUNCTIONS,
+    super::agents::FUNCTIONS,
+    super::conference::FUNCTIONS,
 ];
 
 /// The channel that asks.

@@ -3,14 +3,11 @@
 use crate::ami::Classes;
 
 use super::super::apps::{Activity, App, Input, seconds};
-use super::super::bridge::{After, Kind};
-use super::super::causes;
-use super::super::channel::{ChannelId, Owner, State};
-use super::super::dial::status_of;
+use super::super::channel::ChannelId;
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
+use super::super::features::Features;
 use super::super::frames::Frame;
-use super::super::local::{Target, WantedIds};
 use super::super::options::Options;
 use super::super::pbx::Flow;
 use super::settings::Emptiness;
@@ -20,32 +17,32 @@ use super::{Member, strategy};
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) queue: Vec<u8>,
-    options: Options,
+    pub(super) options: Options,
     /// When it came, and when it leaves at the latest: Unix time in microseconds.
     pub(crate) since: u64,
     until: Option<u64>,
     first_position: usize,
     pub(crate) priority: u32,
-    legs: Vec<Leg>,
+    pub(super) legs: Vec<Leg>,
     /// When the members that are called now began to be.
-    rang: u64,
+    pub(super) rang: u64,
     /// Members that did not answer in this round.
-    tried: Vec<Vec<u8>>,
-    phase: Phase,
+    pub(super) tried: Vec<Vec<u8>>,
+    pub(super) phase: Phase,
     rule: Vec<u8>,
     /// Its alarm is for the end of ringing, for calling again, or for leaving.
-    due: Due,
+    pub(super) due: Due,
 }
 
 #[derive(Clone, Debug)]
-struct Leg {
-    channel: ChannelId,
-    interface: Vec<u8>,
-    name: Vec<u8>,
+pub(super) struct Leg {
+    pub(super) channel: ChannelId,
+    pub(super) interface: Vec<u8>,
+    pub(super) name: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Waiting,
     Ringing,
     /// Since when they talk.
@@ -56,10 +53,17 @@ enum Phase {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
+pub(super) enum Due {
     Ring,
     Retry,
     Leave,
+}
+
+impl Waiting {
+    /// What the caller, or the member who answered, may do by dialling.
+    pub(crate) fn features(&self, caller: bool) -> Features {
+        Features::of(&self.options, caller)
+    }
 }
 
 fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
@@ -101,6 +105,9 @@ fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         rule,
         due: Due::Retry,
     };
+    if waiting.options.has(b'r') {
+        engine.indicate(id, Frame::Ringing);
+    }
     let at = engine.place_in_queue(&name, priority, wanted);
     if let Some(queue) = engine.queues.get_mut(&name) {
         queue.waiting.insert(at, id);
@@ -135,7 +142,9 @@ impl Engine {
                 State::Unknown => !emptiness.unknown,
                 State::NotInUse => true,
             };
-            by_state && !(emptiness.paused && member.paused)
+            by_state
+                && !(emptiness.paused && member.paused)
+                && !(emptiness.wrapup && member.rests(&queue.config, self.now))
         };
         !queue.members.iter().any(counts)
     }
@@ -160,16 +169,20 @@ impl Engine {
         }
     }
 
-    fn waiting_mut(&mut self, id: ChannelId) -> Option<&mut Waiting> {
+    pub(super) fn waiting_mut(&mut self, id: ChannelId) -> Option<&mut Waiting> {
         match self.channel_mut(id).map(|channel| &mut channel.activity) {
             Some(Activity::Queue(waiting)) => Some(waiting),
             _ => None,
         }
     }
 
-    /// Something about a queue has changed: its callers look again.
+    /// Something about a queue has changed: those of its callers look again whose turn it may be, and all of them where they may have
+    /// to leave.
     pub(crate) fn queue_wake(&mut self, name: &[u8]) {
-        let callers = self.queues.get(name).map(|queue| queue.waiting.clone()).unwrap_or_default();
+        let Some(queue) = self.queues.get(name).filter(|queue| !queue.waiting.is_empty()) else { return };
+        let all = self.is_empty(name, queue.config.leave_when_empty);
+        let count = if all { queue.waiting.len() } else { queue.turns(self.now) };
+        let callers: Vec<ChannelId> = queue.waiting.iter().copied().take(count).collect();
         for id in callers {
             let waits = |waiting: &Waiting| waiting.phase == Phase::Waiting && waiting.due != Due::Ring;
             if self.waiting(id).is_some_and(waits) {
@@ -180,7 +193,7 @@ impl Engine {
     }
 
     /// Sets a caller's alarm; leaving comes first if it is due before that.
-    fn queue_alarm(&mut self, id: ChannelId, at: u64, due: Due) {
+    pub(super) fn queue_alarm(&mut self, id: ChannelId, at: u64, due: Due) {
         let Some(waiting) = self.waiting_mut(id) else { return };
         let leaves = waiting.until.filter(|until| *until < at);
         waiting.due = if leaves.is_some() { Due::Leave } else { due };
@@ -189,7 +202,7 @@ impl Engine {
     }
 
     /// Calls members for a caller, if it is its turn and somebody is free.
-    fn queue_try(&mut self, id: ChannelId) {
+    pub(super) fn queue_try(&mut self, id: ChannelId) {
         let now = self.now;
         let Some(waiting) = self.waiting(id).filter(|waiting| waiting.phase == Phase::Waiting) else {
             return;
@@ -203,7 +216,7 @@ impl Engine {
         let retry = queue.config.retry.max(1) * 1_000_000;
         let leave_when_empty = queue.config.leave_when_empty;
         let position = queue.waiting.iter().position(|own| *own == id).unwrap_or(0);
-        let first = if queue.config.autofill { queue.available(now) } else { 1 };
+        let turns = queue.turns(now);
         if self.is_empty(&name, leave_when_empty) {
             let status = if queue_has_members(self, &name) { "LEAVEUNAVAIL" } else { "LEAVEEMPTY" };
             return self.queue_give_up(id, status);
@@ -211,8 +224,9 @@ impl Engine {
         let penalties = self.penalties(id, &rule, (now - since) / 1_000_000);
         let Some(queue) = self.queues.get(&name) else { return };
         let mut chosen = Vec::new();
-        if position < first.max(1) {
-            chosen = strategy::choose(queue, penalties, &tried, &mut self.ids, now);
+        if position < turns {
+            let elsewhere = self.queues.wanted_elsewhere(queue);
+            chosen = strategy::choose(queue, penalties, &tried, &elsewhere, &mut self.ids, now);
         }
         if chosen.is_empty() {
             if let Some(waiting) = self.waiting_mut(id) {
@@ -240,90 +254,6 @@ impl Engine {
             lowest = change.lowest.apply(lowest);
         }
         lowest..=highest
-    }
-
-    /// Calls these members.
-    fn queue_ring(&mut self, id: ChannelId, name: &[u8], chosen: &[usize]) {
-        let Some(queue) = self.queues.get_mut(name) else { return };
-        let timeout = queue.config.timeout;
-        let retry = queue.config.retry.max(1) * 1_000_000;
-        let members: Vec<Member> = chosen.iter().filter_map(|at| queue.members.get(*at)).cloned().collect();
-        if let Some(at) = chosen.last() {
-            queue.last_called = *at;
-        }
-        let mut legs = Vec::new();
-        for member in members {
-            match self.queue_leg(id, name, &member) {
-                Some(channel) => {
-                    legs.push(Leg {
-                        channel,
-                        interface: member.interface.clone(),
-                        name: member.name.clone(),
-                    });
-                    if let Some(own) = self.queues.member_mut(name, &member.interface) {
-                        own.ringing = true;
-                    }
-                }
-                None => {
-                    if let Some(waiting) = self.waiting_mut(id) {
-                        waiting.tried.push(member.interface.clone());
-                    }
-                }
-            }
-        }
-        let now = self.now;
-        let rings = !legs.is_empty();
-        if let Some(waiting) = self.waiting_mut(id) {
-            waiting.legs = legs;
-            waiting.rang = now;
-            waiting.phase = if rings { Phase::Ringing } else { Phase::Waiting };
-        }
-        if rings {
-            let at = if timeout == 0 { u64::MAX } else { now + timeout * 1_000_000 };
-            self.queue_alarm(id, at, Due::Ring);
-        } else {
-            self.queue_alarm(id, now + retry, Due::Retry);
-        }
-    }
-
-    /// Calls one member: its channel.
-    fn queue_leg(&mut self, id: ChannelId, name: &[u8], member: &Member) -> Option<ChannelId> {
-        let target = Target::parse(&member.interface)?;
-        let leg = self.request(&target, Some(id), &WantedIds::default()).ok()?;
-        self.prepare_leg(id, leg, "AppQueue", &Options::default());
-        if let Some(channel) = self.channel_mut(leg) {
-            channel.owner = Owner::Queue(id);
-        }
-        if self.call(leg).is_err() {
-            self.drop_leg(leg, 0);
-            return None;
-        }
-        self.cdr_dialled(id, leg);
-        self.tell_dial("DialBegin", Some(id), leg, |event| {
-            event.header("DialString", &target.resource);
-        });
-        self.tell_agent("AgentCalled", id, leg, name, &member.interface, &member.name, |_| {});
-        Some(leg)
-    }
-
-    /// Publishes an event about a caller and a member's channel.
-    #[allow(clippy::too_many_arguments)] // These are the event's own fields.
-    fn tell_agent(
-        &mut self,
-        event: &str,
-        caller: ChannelId,
-        leg: ChannelId,
-        queue: &[u8],
-        interface: &[u8],
-        name: &[u8],
-        fill: impl FnOnce(&mut crate::ami::Event),
-    ) {
-        let mut event = crate::ami::Event::new(event, Classes::AGENT);
-        self.put(&mut event, "", caller);
-        self.put(&mut event, "Dest", leg);
-        event.header("Queue", queue).header("Interface", interface).header("MemberName", name);
-        fill(&mut event);
-        self.emit(event);
     }
 
     /// Something happens to a caller.
@@ -359,138 +289,8 @@ impl Engine {
         }
     }
 
-    /// Nobody has answered in time.
-    fn queue_unanswered(&mut self, id: ChannelId) {
-        let Some(waiting) = self.waiting_mut(id) else { return };
-        let (legs, name, rang) = (std::mem::take(&mut waiting.legs), waiting.queue.clone(), waiting.rang);
-        for leg in &legs {
-            self.leg_failed(id, &name, leg, rang, "NOANSWER");
-        }
-        self.queue_again(id);
-    }
-
-    /// The members that were called did not answer: there is a pause, then others are called.
-    fn queue_again(&mut self, id: ChannelId) {
-        let Some(waiting) = self.waiting_mut(id) else { return };
-        waiting.phase = Phase::Waiting;
-        let name = waiting.queue.clone();
-        let retry = self.queues.get(&name).map_or(1, |queue| queue.config.retry.max(1)) * 1_000_000;
-        let at = self.now + retry;
-        self.queue_alarm(id, at, Due::Retry);
-    }
-
-    /// A member that was called did not answer.
-    fn leg_failed(&mut self, id: ChannelId, queue: &[u8], leg: &Leg, rang: u64, status: &str) {
-        let time = (self.now - rang) / 1000;
-        self.tell_dial_end(Some(id), leg.channel, status);
-        self.tell_agent("AgentRingNoAnswer", id, leg.channel, queue, &leg.interface, &leg.name, |event| {
-            event.header("RingTime", time);
-        });
-        self.drop_leg(leg.channel, 0);
-        let now = self.now / 1_000_000;
-        let pauses = self.queues.get(queue).is_some_and(|queue| queue.config.auto_pause);
-        if let Some(member) = self.queues.member_mut(queue, &leg.interface) {
-            member.ringing = false;
-            if pauses && !member.paused {
-                (member.paused, member.last_pause) = (true, now);
-                member.reason = b"Auto-Pause".to_vec();
-                let member = member.clone();
-                self.tell_member("QueueMemberPause", queue, &member);
-            }
-        }
-        if let Some(waiting) = self.waiting_mut(id) {
-            waiting.tried.push(leg.interface.clone());
-        }
-    }
-
-    /// A channel of a member that is called hears something.
-    fn queue_heard(&mut self, id: ChannelId, mut waiting: Box<Waiting>, leg: ChannelId, frame: Frame) {
-        let found = waiting.legs.iter().position(|own| own.channel == leg);
-        let (name, rang) = (waiting.queue.clone(), waiting.rang);
-        let failed = match (&frame, found) {
-            (Frame::Busy, Some(at)) => Some((at, "BUSY")),
-            (Frame::Congestion, Some(at)) => Some((at, "CONGESTION")),
-            (Frame::Hangup(cause), Some(at)) => Some((at, status_of(*cause))),
-            _ => None,
-        };
-        let failed = failed.map(|(at, status)| (waiting.legs.remove(at), status));
-        if frame == Frame::Answer
-            && let Some(at) = found
-        {
-            return self.queue_answered(id, waiting, at);
-        }
-        let is_empty = waiting.legs.is_empty();
-        if let Some(channel) = self.channel_mut(id) {
-            channel.activity = Activity::Queue(waiting);
-        }
-        match (frame, failed) {
-            (Frame::Ringing, _) => self.tell_dial_state(Some(id), leg, "RINGING"),
-            (Frame::Progress, _) => self.tell_dial_state(Some(id), leg, "PROGRESS"),
-            (_, Some((leg, status))) => {
-                self.leg_failed(id, &name, &leg, rang, status);
-                if is_empty {
-                    self.queue_again(id);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A member answers: the caller leaves the queue and talks to it.
-    fn queue_answered(&mut self, id: ChannelId, mut waiting: Box<Waiting>, at: usize) {
-        let own = waiting.legs.remove(at);
-        let others = std::mem::take(&mut waiting.legs);
-        let (name, rang, now) = (waiting.queue.clone(), waiting.rang, self.now);
-        self.activity_alarm(id, None);
-        self.set_state(own.channel, State::Up);
-        for other in others {
-            self.tell_dial_end(Some(id), other.channel, "CANCEL");
-            self.drop_leg(other.channel, causes::ANSWERED_ELSEWHERE);
-            if let Some(member) = self.queues.member_mut(&name, &other.interface) {
-                member.ringing = false;
-            }
-        }
-        if let Some(channel) = self.channel_mut(own.channel) {
-            channel.owner = Owner::Nobody;
-        }
-        self.tell_dial_end(Some(id), own.channel, "ANSWER");
-        let hold = (now - waiting.since) / 1_000_000;
-        self.leave_queue(id, &name);
-        if let Some(queue) = self.queues.get_mut(&name) {
-            // Asterisk's own smoothing: three parts of the old average, one of the new value.
-            queue.stats.hold_time = (queue.stats.hold_time * 3 + hold) / 4;
-        }
-        self.answer(id);
-        let config = self.queues.get(&name).map(|queue| queue.config.clone());
-        if config.as_ref().is_some_and(|config| config.set_interface_var) {
-            self.set_channel_variable(id, b"MEMBERINTERFACE", &own.interface);
-            self.set_channel_variable(id, b"MEMBERNAME", &own.name);
-        }
-        if config.as_ref().is_some_and(|config| config.set_queue_var) {
-            self.set_channel_variable(id, b"QUEUENAME", &name);
-        }
-        self.tell_agent("AgentConnect", id, own.channel, &name, &own.interface, &own.name, |event| {
-            event.header("HoldTime", hold).header("RingTime", (now - rang) / 1_000_000);
-        });
-        if let Some(member) = self.queues.member_mut(&name, &own.interface) {
-            (member.ringing, member.in_call) = (false, true);
-            let member = member.clone();
-            self.tell_member("QueueMemberStatus", &name, &member);
-        }
-        let leg = own.channel;
-        waiting.legs = vec![own];
-        waiting.phase = Phase::Talking { since: now, hold };
-        if let Some(channel) = self.channel_mut(id) {
-            channel.activity = Activity::Queue(waiting);
-        }
-        let bridge = self.create_bridge(Kind::Basic, b"");
-        self.enter(leg, bridge, After::Hangup);
-        self.enter(id, bridge, After::Activity);
-        self.queue_wake(&name);
-    }
-
     /// Takes a caller off the list, and tells it.
-    fn leave_queue(&mut self, id: ChannelId, name: &[u8]) {
+    pub(super) fn leave_queue(&mut self, id: ChannelId, name: &[u8]) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         let Some(at) = queue.waiting.iter().position(|own| *own == id) else { return };
         queue.waiting.remove(at);
@@ -501,33 +301,8 @@ impl Engine {
         });
     }
 
-    /// The talk with a member is over.
-    fn queue_complete(&mut self, id: ChannelId, waiting: &mut Waiting, reason: &str) {
-        let Phase::Talking { since, hold } = waiting.phase else { return };
-        let Some(leg) = waiting.legs.first().cloned() else { return };
-        let (name, now) = (waiting.queue.clone(), self.now);
-        let talk = (now - since) / 1_000_000;
-        self.tell_agent("AgentComplete", id, leg.channel, &name, &leg.interface, &leg.name, |event| {
-            event.header("HoldTime", hold).header("TalkTime", talk).header("Reason", reason);
-        });
-        if let Some(queue) = self.queues.get_mut(&name) {
-            queue.stats.completed += 1;
-            queue.stats.within += u32::from(hold <= queue.config.service_level);
-            queue.stats.talk_time = (queue.stats.talk_time * 3 + talk) / 4;
-        }
-        if let Some(member) = self.queues.member_mut(&name, &leg.interface) {
-            member.in_call = false;
-            member.calls += 1;
-            member.last_call = now / 1_000_000;
-            let member = member.clone();
-            self.tell_member("QueueMemberStatus", &name, &member);
-        }
-        self.cdr_dial_over(id, "ANSWER");
-        self.queue_wake(&name);
-    }
-
     /// A caller leaves without having talked to anybody, and goes on in its dialplan.
-    fn queue_give_up(&mut self, id: ChannelId, status: &str) {
+    pub(super) fn queue_give_up(&mut self, id: ChannelId, status: &str) {
         let Some(channel) = self.channel_mut(id) else { return };
         let Activity::Queue(waiting) = std::mem::take(&mut channel.activity) else { return };
         channel.alarm += 1;

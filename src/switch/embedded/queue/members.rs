@@ -1,5 +1,7 @@
 //! Members that come, go and pause, by actions, applications and functions.
 
+use std::borrow::Cow;
+
 use super::super::apps::App;
 use super::super::channel::ChannelId;
 use super::super::dialplan::Fault;
@@ -62,6 +64,7 @@ impl Engine {
         if let Some(queue) = self.queues.get_mut(&name) {
             queue.members.push(member.clone());
         }
+        self.queues.members_changed();
         self.tell_member("QueueMemberAdded", &name, &member);
         self.keep_members(&name);
         self.queue_wake(&name);
@@ -78,6 +81,7 @@ impl Engine {
         }
         let member = own.members.remove(at);
         let name = own.name.clone();
+        self.queues.members_changed();
         self.tell_member("QueueMemberRemoved", &name, &member);
         self.keep_members(&name);
         Ok(())
@@ -129,6 +133,27 @@ impl Engine {
         })
     }
 
+    /// Sets variables that tell about a queue: those of QUEUE_VARIABLES, and its name.
+    pub(crate) fn set_queue_variables(&mut self, id: ChannelId, name: &[u8]) {
+        let Some(queue) = self.queues.get(name) else { return };
+        let (config, stats) = (&queue.config, queue.stats);
+        let values: [(&[u8], String); 10] = [
+            (b"QUEUENAME", String::from_utf8_lossy(&queue.name).into_owned()),
+            (b"QUEUEMAX", config.max_length.to_string()),
+            (b"QUEUESTRATEGY", config.strategy.name().to_owned()),
+            (b"QUEUECALLS", queue.waiting.len().to_string()),
+            (b"QUEUEHOLDTIME", stats.hold_time.to_string()),
+            (b"QUEUETALKTIME", stats.talk_time.to_string()),
+            (b"QUEUECOMPLETED", stats.completed.to_string()),
+            (b"QUEUEABANDONED", stats.abandoned.to_string()),
+            (b"QUEUESRVLEVEL", config.service_level.to_string()),
+            (b"QUEUESRVLEVELPERF", format!("{:.1}", stats.performance().0)),
+        ];
+        for (name, value) in values {
+            self.set_channel_variable(id, name, value.as_bytes());
+        }
+    }
+
     /// Keeps the dynamic members of a queue in the database, if queues.conf asks for it.
     fn keep_members(&mut self, name: &[u8]) {
         if !self.settings.queues.as_ref().is_some_and(|settings| settings.persistent) {
@@ -140,10 +165,16 @@ impl Engine {
             .iter()
             .filter(|member| member.dynamic)
             .map(|member| {
-                let numbers = format!("{};{}", member.penalty, u8::from(member.paused)).into_bytes();
-                let parts =
-                    [&member.interface[..], &numbers, &member.name, &member.state_interface, &member.reason];
-                [&parts.join(&b";"[..])[..], b";", member.wrapup.to_string().as_bytes()].concat()
+                let fields = [
+                    packed(&member.interface),
+                    member.penalty.to_string().into_bytes(),
+                    u8::from(member.paused).to_string().into_bytes(),
+                    packed(&member.name),
+                    packed(&member.state_interface),
+                    packed(&member.reason),
+                    member.wrapup.to_string().into_bytes(),
+                ];
+                fields.join(&b';')
             })
             .collect();
         let outcome = match rows.is_empty() {
@@ -169,12 +200,12 @@ impl Engine {
                 let part = |at: usize| parts.get(at).copied().unwrap_or_default();
                 let number =
                     |at: usize| std::str::from_utf8(part(at)).ok().and_then(|text| text.parse().ok());
-                let mut member = Member::new(part(0), self.now);
+                let mut member = Member::new(&unpacked(part(0)), self.now);
                 member.penalty = number(1).unwrap_or(0);
                 member.paused = part(2) == b"1";
-                member.name = part(3).to_vec();
-                member.state_interface = part(4).to_vec();
-                member.reason = part(5).to_vec();
+                member.name = unpacked(part(3));
+                member.state_interface = unpacked(part(4));
+                member.reason = unpacked(part(5));
                 member.wrapup = u64::from(number(6).unwrap_or(0));
                 member.status = self.member_status(&member.device());
                 if let Some(queue) = self.queues.get_mut(&name)
@@ -187,8 +218,41 @@ impl Engine {
                 }
             }
         }
+        self.queues.members_changed();
     }
 }
+
+/// A text as it is kept among others: what parts them is written as in a URI.
+fn packed(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match PACKED.iter().find(|(own, _)| own == byte) {
+            Some((_, packed)) => out.extend_from_slice(packed),
+            None => out.push(*byte),
+        }
+    }
+    out
+}
+
+fn unpacked(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        match PACKED.iter().find(|(_, packed)| rest.starts_with(packed)) {
+            Some((own, packed)) => {
+                out.push(*own);
+                rest = &rest[packed.len()..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+const PACKED: [(u8, &[u8]); 3] = [(b'%', b"%25"), (b';', b"%3B"), (b'|', b"%7C")];
 
 /// The interface that an application means: the channel's own device if it does not say.
 fn interface(engine: &Engine, id: ChannelId, text: &[u8]) -> Vec<u8> {
@@ -291,25 +355,36 @@ fn exists(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 fn variables(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
-    let Some(queue) = asking.engine.queues.get(arguments) else { return Ok(b"-1".to_vec()) };
-    let (config, stats) = (&queue.config, queue.stats);
-    let values: [(&[u8], String); 9] = [
-        (b"QUEUEMAX", config.max_length.to_string()),
-        (b"QUEUESTRATEGY", config.strategy.name().to_owned()),
-        (b"QUEUECALLS", queue.waiting.len().to_string()),
-        (b"QUEUEHOLDTIME", stats.hold_time.to_string()),
-        (b"QUEUETALKTIME", stats.talk_time.to_string()),
-        (b"QUEUECOMPLETED", stats.completed.to_string()),
-        (b"QUEUEABANDONED", stats.abandoned.to_string()),
-        (b"QUEUESRVLEVEL", config.service_level.to_string()),
-        (b"QUEUESRVLEVELPERF", format!("{:.1}", stats.performance().0)),
-    ];
+    if asking.engine.queues.get(arguments).is_none() {
+        return Ok(b"-1".to_vec());
+    }
     if let Some(id) = asking.channel {
-        for (name, value) in values {
-            asking.engine.set_channel_variable(id, name, value.as_bytes());
-        }
+        asking.engine.set_queue_variables(id, arguments);
     }
     Ok(b"0".to_vec())
+}
+
+/// The queue, and the member's interface.
+fn penalty_of<'a>(parts: &'a [Cow<'_, [u8]>]) -> (&'a [u8], &'a [u8]) {
+    (arguments::get(parts, 0), arguments::get(parts, 1))
+}
+
+fn read_penalty(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let parts = arguments::split(arguments, 2);
+    let (queue, interface) = penalty_of(&parts);
+    let member = asking.engine.queues.member_mut(queue, interface).ok_or(Fault::Arguments)?;
+    Ok(member.penalty.to_string().into_bytes())
+}
+
+fn write_penalty(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+    let parts = arguments::split(arguments, 2);
+    let (queue, interface) = penalty_of(&parts);
+    let penalty =
+        std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).ok_or(Fault::Value)?;
+    let found = asking
+        .engine
+        .change_members(queue, interface, "QueueMemberPenalty", |member, _| member.penalty = penalty);
+    if found { Ok(()) } else { Err(Fault::Arguments) }
 }
 
 /// Where the database keeps dynamic members.
@@ -351,5 +426,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     Row::new("QUEUE_MEMBER_LIST", "(queue)", "The interfaces of a queue's members.", list),
     Row::new("QUEUE_WAITING_COUNT", "(queue)", "How many callers wait in a queue.", waiting),
     Row::new("QUEUE_EXISTS", "(queue)", "1 if there is such a queue, else 0.", exists),
+    Row::new("QUEUE_MEMBER_PENALTY", "(queue,interface)", "The penalty of a member.", read_penalty)
+        .writes(write_penalty),
     Row::new("QUEUE_VARIABLES", "(queue)", "Sets variables that tell about a queue.", variables),
 ];

@@ -1,12 +1,15 @@
 //! Queues: callers wait in them, and members are called until one answers.
 //!
-//! Here is what a queue is and who its members are. How callers wait stands in [`caller`], which member is called in
-//! [`strategy`], what queues.conf says in [`settings`].
+//! Here is what a queue is and who its members are. How callers wait stands in [`caller`], how members are called for
+//! them in [`calling`], which of them in [`strategy`], what queues.conf says in [`settings`].
 
 pub(crate) mod caller;
+mod calling;
 pub(crate) mod members;
 pub(crate) mod settings;
 mod strategy;
+
+use std::collections::HashSet;
 
 use crate::ami::{Classes, Event};
 
@@ -22,6 +25,8 @@ pub(crate) use settings::{Rule, Settings, Strategy};
 pub(crate) struct Queues {
     pub(crate) list: Vec<Queue>,
     pub(crate) rules: Vec<Rule>,
+    /// The devices of all members, in lower case, while they are known: most devices that change are nobody's.
+    watched: Option<HashSet<Vec<u8>>>,
 }
 
 /// A queue.
@@ -122,10 +127,14 @@ impl Member {
         }
     }
 
+    /// Whether it still rests from its last call.
+    pub(crate) fn rests(&self, config: &Config, now: u64) -> bool {
+        let wrapup = if self.wrapup > 0 { self.wrapup } else { config.wrapup };
+        self.last_call > 0 && now / 1_000_000 < self.last_call + wrapup
+    }
+
     /// Whether it may be called at that time, given how its device stands and when its last call was.
     pub(crate) fn is_available(&self, config: &Config, now: u64) -> bool {
-        let wrapup = if self.wrapup > 0 { self.wrapup } else { config.wrapup };
-        let rests = self.last_call > 0 && now / 1_000_000 < self.last_call + wrapup;
         let free = match self.status {
             DeviceState::Unknown | DeviceState::NotInUse => true,
             DeviceState::InUse | DeviceState::Ringing | DeviceState::RingInUse | DeviceState::OnHold => {
@@ -133,7 +142,10 @@ impl Member {
             }
             DeviceState::Busy | DeviceState::Invalid | DeviceState::Unavailable => false,
         };
-        free && !self.paused && !rests && !self.ringing && (self.ring_in_use || !self.in_call)
+        free && !self.paused
+            && !self.rests(config, now)
+            && !self.ringing
+            && (self.ring_in_use || !self.in_call)
     }
 
     /// The fields that lists and events have, name by name.
@@ -187,6 +199,7 @@ impl Queues {
     pub(crate) fn configure(&mut self, settings: Option<&Settings>, now: u64) {
         let Some(settings) = settings else { return };
         self.rules.clone_from(&settings.rules);
+        self.members_changed();
         let mut old = std::mem::take(&mut self.list);
         for config in &settings.queues {
             let at = old.iter().position(|queue| queue.name == config.name);
@@ -227,6 +240,38 @@ impl Queues {
         self.list.iter_mut().find(|queue| queue.name.eq_ignore_ascii_case(name))
     }
 
+    /// Begins to count anew, in that queue or (without a name) in all.
+    pub(crate) fn reset(&mut self, name: &[u8]) {
+        for queue in
+            self.list.iter_mut().filter(|queue| name.is_empty() || queue.name.eq_ignore_ascii_case(name))
+        {
+            queue.stats = Stats::default();
+            queue.members.iter_mut().for_each(|member| (member.calls, member.last_call) = (0, 0));
+        }
+    }
+
+    /// The members that queues of more weight than this one have callers for.
+    fn wanted_elsewhere(&self, queue: &Queue) -> Vec<&[u8]> {
+        let outweighs =
+            |other: &&Queue| other.config.weight > queue.config.weight && !other.waiting.is_empty();
+        let others = self.list.iter().filter(outweighs);
+        others.flat_map(|other| other.members.iter().map(|member| member.interface.as_slice())).collect()
+    }
+
+    /// Members have come or gone: which devices are theirs is looked up again.
+    pub(crate) fn members_changed(&mut self) {
+        self.watched = None;
+    }
+
+    /// Whether a device is a member's.
+    fn is_watched(&mut self, device: &[u8]) -> bool {
+        let devices = || {
+            let members = self.list.iter().flat_map(|queue| &queue.members);
+            members.map(|member| member.device().to_ascii_lowercase()).collect()
+        };
+        self.watched.get_or_insert_with(devices).contains(device)
+    }
+
     /// A member of a queue.
     pub(crate) fn member_mut(&mut self, queue: &[u8], interface: &[u8]) -> Option<&mut Member> {
         self.get_mut(queue)?.members.iter_mut().find(|member| member.interface == interface)
@@ -234,6 +279,11 @@ impl Queues {
 }
 
 impl Queue {
+    /// How many callers may have members called at that time: the first, and with `autofill` one for each that is free.
+    pub(crate) fn turns(&self, now: u64) -> usize {
+        if self.config.autofill { self.available(now).max(1) } else { 1 }
+    }
+
     /// How many members may be called at that time.
     pub(crate) fn available(&self, now: u64) -> usize {
         self.members.iter().filter(|member| member.is_available(&self.config, now)).count()
@@ -259,6 +309,9 @@ impl Engine {
 
     /// A device has changed: so have the members that it is the device of.
     pub(crate) fn queue_device_changed(&mut self, device: &[u8], state: DeviceState) {
+        if !self.queues.is_watched(device) {
+            return;
+        }
         let mut told = Vec::new();
         for queue in &mut self.queues.list {
             for member in &mut queue.members {

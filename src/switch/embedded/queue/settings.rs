@@ -1,6 +1,8 @@
 //! What queues.conf and queuerules.conf say.
 
 use crate::ami::class::truth;
+use crate::config::Complaint;
+use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Category, Document};
 
 use super::super::settings::{flag, number, section, sections};
@@ -31,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) leave_when_empty: Emptiness,
     pub(crate) ring_in_use: bool,
     pub(crate) autofill: bool,
-    pub(crate) auto_pause: bool,
+    pub(crate) auto_pause: AutoPause,
     pub(crate) set_interface_var: bool,
     pub(crate) set_queue_var: bool,
     pub(crate) default_rule: Vec<u8>,
@@ -47,6 +49,16 @@ pub(crate) struct StaticMember {
     pub(crate) state_interface: Vec<u8>,
     pub(crate) ring_in_use: Option<bool>,
     pub(crate) wrapup: Option<u64>,
+}
+
+/// Whether a member that does not answer is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoPause {
+    No,
+    /// In the queue that called it.
+    Here,
+    /// In every queue.
+    All,
 }
 
 /// Which member is called.
@@ -176,7 +188,13 @@ impl Shift {
 }
 
 impl Settings {
-    pub(crate) fn read(document: &Document, rules: Option<&Document>) -> Settings {
+    /// What both files say. Lines that make no sense are left out, and complained about.
+    pub(crate) fn read(
+        document: &Document,
+        rules: Option<&Document>,
+        complaints: &mut Vec<Complaint>,
+    ) -> Settings {
+        complain(document, complaints);
         let general = section(document, b"general");
         let autofill = flag(general, "autofill", true);
         let queues = sections(document)
@@ -185,6 +203,32 @@ impl Settings {
             .collect();
         let rules = rules.map(|document| sections(document).map(read_rule).collect()).unwrap_or_default();
         Settings { queues, rules, persistent: flag(general, "persistentmembers", false) }
+    }
+}
+
+/// Says which lines of the queues make no sense.
+fn complain(document: &Document, complaints: &mut Vec<Complaint>) {
+    let queues = sections(document).filter(|category| !category.name().eq_ignore_ascii_case(b"general"));
+    for (category, line) in
+        queues.flat_map(|category| category.variables().iter().map(move |line| (category, line)))
+    {
+        let value = line.value();
+        let is_number =
+            |value: &[u8]| std::str::from_utf8(value).is_ok_and(|text| text.trim().parse::<u32>().is_ok());
+        let expected = if line.is(b"strategy") && Strategy::by_name(value).is_none() {
+            let names = Strategy::NAMES.map(|(name, _)| name);
+            format!("one of {} expected{}", names.join(", "), did_you_mean(value, names))
+        } else if NUMBERS.iter().any(|name| line.is(name.as_bytes())) && !is_number(value) {
+            "a number expected".to_owned()
+        } else if line.is(b"member") && member(value).interface.is_empty() {
+            "an interface expected, such as PJSIP/alice".to_owned()
+        } else {
+            continue;
+        };
+        let (file, number) = document.place(line);
+        let (queue, name) = (category.name().escape_ascii(), line.name().escape_ascii());
+        let text = format!("[{queue}] {name} = {}: {expected}", quote(value));
+        complaints.push(Complaint::warning(file, number, text));
     }
 }
 
@@ -207,7 +251,11 @@ impl Config {
             leave_when_empty: Emptiness::parse(category.get("leavewhenempty").unwrap_or(b"no"), true),
             ring_in_use: truth("ringinuse", true),
             autofill: truth("autofill", autofill),
-            auto_pause: truth("autopause", false) || get("autopause").eq_ignore_ascii_case(b"all"),
+            auto_pause: match truth("autopause", false) {
+                _ if get("autopause").eq_ignore_ascii_case(b"all") => AutoPause::All,
+                true => AutoPause::Here,
+                false => AutoPause::No,
+            },
             set_interface_var: truth("setinterfacevar", false),
             set_queue_var: truth("setqueuevar", false),
             default_rule: get("defaultrule").to_vec(),
@@ -245,5 +293,7 @@ fn read_rule(category: &Category) -> Rule {
     Rule { name: category.name().to_vec(), changes }
 }
 
+/// The settings of a queue that are whole numbers.
+const NUMBERS: [&str; 6] = ["timeout", "retry", "wrapuptime", "weight", "maxlen", "servicelevel"];
 /// Higher penalties than this count as this one.
 const MAX_PENALTY: i64 = 1_000_000;

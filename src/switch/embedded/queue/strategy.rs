@@ -4,11 +4,13 @@ use super::super::ids::Ids;
 use super::{Queue, Strategy};
 
 /// The members to be called now, by their places, for a caller who may have those of these penalties: all of the lowest penalty for
-/// ringall, else one. Those that were `tried` already come last.
+/// ringall, else one. Those that were `tried` already come last, and those
+/// who are wanted `elsewhere` not at all.
 pub(super) fn choose(
     queue: &Queue,
     penalties: std::ops::RangeInclusive<i64>,
     tried: &[Vec<u8>],
+    elsewhere: &[&[u8]],
     ids: &mut Ids,
     now: u64,
 ) -> Vec<usize> {
@@ -16,7 +18,9 @@ pub(super) fn choose(
     let mut found: Vec<(u64, usize)> = Vec::new();
     for (at, member) in queue.members.iter().enumerate() {
         let penalty = i64::from(member.penalty);
-        if !member.is_available(&queue.config, now) || !penalties.contains(&penalty) {
+        let is_free =
+            member.is_available(&queue.config, now) && !elsewhere.contains(&member.interface.as_slice());
+        if !is_free || !penalties.contains(&penalty) {
             continue;
         }
         let penalty = u64::from(member.penalty) * STEP;

@@ -9,7 +9,7 @@ fn queue(strategy: Strategy, members: &[(&str, u32, u32, u64)]) -> Queue {
     let source = crate::config::ini::memory::Memory::new(&[("queues.conf", text.as_bytes())]);
     let parsed =
         crate::config::ini::parse(&source, std::path::Path::new("queues.conf")).expect("it is there");
-    settings.queues = Settings::read(&parsed.document, None).queues;
+    settings.queues = Settings::read(&parsed.document, None, &mut Vec::new()).queues;
     let mut queue = Queues::new(Some(&settings), 0).list.remove(0);
     for (interface, penalty, calls, last_call) in members {
         let mut member = Member::new(interface.as_bytes(), 0);
@@ -26,7 +26,7 @@ fn strategies_choose() {
             let mut queue = queue(strategy, members);
             queue.last_called = last;
             let tried: Vec<Vec<u8>> = tried.iter().map(|name| name.as_bytes().to_vec()).collect();
-            let chosen = strategy::choose(&queue, 0..=100, &tried, &mut Ids::new(1), 1_000_000_000);
+            let chosen = strategy::choose(&queue, 0..=100, &tried, &[], &mut Ids::new(1), 1_000_000_000);
             assert_eq!(chosen, expect, "{strategy:?} {members:?}");
         };
     let three = &[("a", 0, 5, 900), ("b", 0, 2, 300), ("c", 1, 0, 100)];

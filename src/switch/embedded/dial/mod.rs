@@ -1,13 +1,16 @@
 //! The application Dial: calls one or more others, and puts the caller into a bridge with the first who answers.
 
-use crate::ami::{Classes, Event};
+mod answered;
+mod told;
+
+use crate::ami::Classes;
 
 use super::apps::{Activity, App, Input, seconds};
-use super::bridge::{After, Kind};
 use super::causes;
-use super::channel::{ChannelId, Owner, Party, Place, State};
+use super::channel::{ChannelId, Owner, Party};
 use super::dialplan::arguments;
-use super::engine::{Engine, Timer};
+use super::engine::Engine;
+use super::features::Features;
 use super::frames::Frame;
 use super::local::{Target, WantedIds};
 use super::options::Options;
@@ -28,8 +31,9 @@ pub(crate) struct Dial {
     cause: u8,
     rang: bool,
     answered: Option<u64>,
-    /// Digits of a feature code that may go on.
-    code: Vec<u8>,
+    /// How often it is tried again when nobody answers, and the pause before that, in microseconds.
+    retries: u32,
+    pause: u64,
 }
 
 /// A channel that is called.
@@ -38,6 +42,8 @@ pub(crate) struct Leg {
     pub(crate) channel: ChannelId,
     /// What was dialled, without the technology.
     pub(crate) dialled: Vec<u8>,
+    /// It has been called; before that it runs a subroutine.
+    called: bool,
 }
 
 /// How far a Dial is.
@@ -47,29 +53,37 @@ enum Phase {
     Predial,
     /// Nobody has answered.
     Calling,
+    /// Nobody has; it is tried again soon.
+    Pausing,
     /// The called channel runs a subroutine before it meets the caller.
     Routine(ChannelId),
     /// They talk.
     Bridged,
 }
 
-/// What a channel may do by dialling in a bridge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Features {
-    pub(crate) transfer: bool,
-    pub(crate) hangup: bool,
-    pub(crate) park: bool,
-}
-
 impl Dial {
     /// What the caller, or the one who was called, may do by dialling.
     pub(crate) fn features(&self, caller: bool) -> Features {
-        let has = |of_caller: u8, of_called: u8| self.options.has(if caller { of_caller } else { of_called });
-        Features { transfer: has(b'T', b't'), hangup: has(b'H', b'h'), park: has(b'K', b'k') }
+        Features::of(&self.options, caller)
     }
 }
 
 fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
+    dial_again(engine, id, data, 0, 0)
+}
+
+/// `announce,sleep,retries,` and what Dial takes. There are no announcements.
+fn retry_dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
+    let parts = arguments::split(data, 4);
+    let retries =
+        std::str::from_utf8(arguments::get(&parts, 2)).ok().and_then(|text| text.trim().parse().ok());
+    let retries = retries.filter(|retries| *retries > 0).unwrap_or(u32::MAX);
+    let pause = seconds(arguments::get(&parts, 1)).filter(|pause| *pause > 0).unwrap_or(RETRY_PAUSE);
+    let data = arguments::get(&parts, 3).to_vec();
+    dial_again(engine, id, &data, retries, pause)
+}
+
+fn dial_again(engine: &mut Engine, id: ChannelId, data: &[u8], retries: u32, pause: u64) -> Flow {
     let parts = arguments::split(data, 4);
     let targets: Vec<Vec<u8>> = arguments::get(&parts, 0)
         .split(|&byte| byte == b'&')
@@ -80,6 +94,9 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let options = Options::parse(arguments::get(&parts, 2));
     for name in ["DIALSTATUS", "DIALEDPEERNUMBER", "DIALEDPEERNAME", "ANSWEREDTIME", "DIALEDTIME"] {
         engine.set_channel_variable(id, name.as_bytes(), b"");
+    }
+    if let Some(channel) = engine.channel_mut(id) {
+        channel.leg_causes.clear();
     }
     let started = engine.now;
     let dial = Dial {
@@ -95,7 +112,8 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         cause: 0,
         rang: false,
         answered: None,
-        code: Vec::new(),
+        retries,
+        pause,
     };
     if let Some(routine) = dial.options.get(b'B').map(gosub_target) {
         let mut dial = dial;
@@ -114,10 +132,6 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     engine.dial_out(id, dial)
 }
 
-fn retry_dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
-    dial(engine, id, data)
-}
-
 impl Engine {
     /// The subroutine that a caller ran before its call is over.
     pub(crate) fn dial_predial_over(&mut self, id: ChannelId) {
@@ -131,8 +145,9 @@ impl Engine {
 
     /// Calls everybody.
     fn dial_out(&mut self, id: ChannelId, mut dial: Dial) -> Flow {
-        for text in std::mem::take(&mut dial.targets) {
-            match self.dial_leg(id, &text, &dial.options) {
+        dial.phase = Phase::Calling;
+        for text in &dial.targets {
+            match self.dial_leg(id, text, &dial.options) {
                 Ok(leg) => dial.legs.push(leg),
                 Err(cause) => {
                     dial.cause = cause;
@@ -145,8 +160,9 @@ impl Engine {
             }
         }
         if dial.legs.is_empty() {
-            return self.dial_failed(id, &dial);
+            return self.dial_failed(id, Box::new(dial));
         }
+        self.dial_music(id, &dial.options, true);
         if dial.options.has(b'r') {
             dial.rang = true;
             self.indicate(id, Frame::Ringing);
@@ -167,18 +183,53 @@ impl Engine {
         if let Some(channel) = self.channel_mut(leg) {
             channel.owner = Owner::Dial(id);
         }
-        match self.call(leg) {
-            Err(cause) => {
-                self.drop_leg(leg, 0);
-                Err(cause)
+        let routine = options.get(b'b').map(gosub_target);
+        if routine.is_some_and(|routine| self.gosub(leg, &routine, Then::Leg(id))) {
+            if let Some(channel) = self.channel_mut(leg) {
+                channel.runner = Runner::Routine;
             }
-            Ok(()) => {
-                self.cdr_dialled(id, leg);
-                self.tell_dial("DialBegin", Some(id), leg, |event| {
-                    event.header("DialString", &target.resource);
-                });
-                Ok(Leg { channel: leg, dialled: target.resource })
-            }
+            self.later(leg);
+            return Ok(Leg { channel: leg, dialled: target.resource, called: false });
+        }
+        self.call_leg(id, leg, &target.resource)?;
+        Ok(Leg { channel: leg, dialled: target.resource, called: true })
+    }
+
+    /// Calls a leg that is prepared. If it cannot be called it is gone.
+    fn call_leg(&mut self, id: ChannelId, leg: ChannelId, dialled: &[u8]) -> Result<(), u8> {
+        if let Err(cause) = self.call(leg) {
+            self.drop_leg(leg, 0);
+            return Err(cause);
+        }
+        self.cdr_dialled(id, leg);
+        self.tell_dial("DialBegin", Some(id), leg, |event| {
+            event.header("DialString", dialled);
+        });
+        Ok(())
+    }
+
+    /// The subroutine that a leg ran before it is called is over.
+    pub(crate) fn dial_leg_ready(&mut self, id: ChannelId, leg: ChannelId) {
+        let Some(Activity::Dial(dial)) = self.channel_mut(id).map(|channel| &mut channel.activity) else {
+            return;
+        };
+        let Some(own) = dial.legs.iter_mut().find(|own| own.channel == leg) else { return };
+        own.called = true;
+        let dialled = own.dialled.clone();
+        if let Err(cause) = self.call_leg(id, leg, &dialled) {
+            self.feed(id, Input::Outgoing(leg, Frame::Hangup(cause)));
+        }
+    }
+
+    /// What the option m asks for: music while nobody has answered.
+    fn dial_music(&mut self, id: ChannelId, options: &Options, begins: bool) {
+        let Some(class) = options.get(b'm') else { return };
+        let class = if class.is_empty() { b"default" } else { class };
+        match begins {
+            true => self.tell(id, "MusicOnHoldStart", Classes::CALL, |event| {
+                event.header("Class", class);
+            }),
+            false => self.tell(id, "MusicOnHoldStop", Classes::CALL, |_| {}),
         }
     }
 
@@ -257,11 +308,14 @@ impl Engine {
         match input {
             Input::Alarm if dial.phase == Phase::Calling => {
                 for leg in std::mem::take(&mut dial.legs) {
-                    self.tell_dial_end(Some(id), leg.channel, "NOANSWER");
-                    self.drop_leg(leg.channel, 0);
+                    self.dial_leg_ends(id, &leg, "NOANSWER");
                 }
-                self.dial_over(id, &dial, "NOANSWER");
-                self.resume(id, Flow::Next);
+                let flow = self.dial_ended(id, dial, "NOANSWER");
+                self.resume(id, flow);
+            }
+            Input::Alarm if dial.phase == Phase::Pausing => {
+                let flow = self.dial_out(id, *dial);
+                self.resume(id, flow);
             }
             Input::Outgoing(leg, frame) => self.dial_heard(id, dial, leg, frame),
             Input::BridgeOver => {
@@ -271,6 +325,18 @@ impl Engine {
             }
             _ => self.keep_dial(id, dial),
         }
+    }
+
+    /// A leg does not answer, or need not any more.
+    fn dial_leg_ends(&mut self, id: ChannelId, leg: &Leg, status: &str) {
+        if leg.called {
+            self.tell_dial_end(Some(id), leg.channel, status);
+        }
+        self.drop_leg(leg.channel, 0);
+    }
+
+    fn cause_of(&self, leg: ChannelId) -> u8 {
+        self.channel(leg).map_or(0, |channel| channel.hangup_cause)
     }
 
     fn keep_dial(&mut self, id: ChannelId, dial: Box<Dial>) {
@@ -306,8 +372,8 @@ impl Engine {
             }
             Frame::Busy | Frame::Congestion | Frame::Hangup(_) => {
                 let (status, cause) = match frame {
-                    Frame::Busy => ("BUSY", 0),
-                    Frame::Congestion => ("CONGESTION", 0),
+                    Frame::Busy => ("BUSY", self.cause_of(leg)),
+                    Frame::Congestion => ("CONGESTION", self.cause_of(leg)),
                     Frame::Hangup(cause) => (status_of(cause), cause),
                     _ => ("", 0),
                 };
@@ -318,11 +384,10 @@ impl Engine {
                     _ => dial.unavailable += 1,
                 }
                 dial.cause = cause;
-                dial.legs.remove(at);
-                self.tell_dial_end(Some(id), leg, status);
-                self.drop_leg(leg, 0);
+                let gone = dial.legs.remove(at);
+                self.dial_leg_ends(id, &gone, status);
                 if dial.legs.is_empty() {
-                    let flow = self.dial_failed(id, &dial);
+                    let flow = self.dial_failed(id, dial);
                     return self.resume(id, flow);
                 }
             }
@@ -332,109 +397,8 @@ impl Engine {
         self.keep_dial(id, dial);
     }
 
-    /// Somebody answers: the others are not needed any more.
-    fn dial_answered(&mut self, id: ChannelId, mut dial: Box<Dial>, leg: ChannelId) {
-        dial.answered = Some(self.now);
-        self.activity_alarm(id, None);
-        self.set_state(leg, State::Up);
-        let (own, others): (Vec<Leg>, _) =
-            std::mem::take(&mut dial.legs).into_iter().partition(|l| l.channel == leg);
-        for other in others {
-            self.tell_dial_end(Some(id), other.channel, "CANCEL");
-            self.drop_leg(other.channel, causes::ANSWERED_ELSEWHERE);
-        }
-        if let Some(channel) = self.channel_mut(leg) {
-            channel.place.exten.clear();
-            channel.owner = Owner::Nobody;
-        }
-        self.tell_dial_end(Some(id), leg, "ANSWER");
-        self.answer(id);
-        let name = self.channel(leg).map(|channel| channel.name.clone()).unwrap_or_default();
-        let number = own.first().map(|leg| leg.dialled.clone()).unwrap_or_default();
-        self.set_channel_variable(id, b"DIALSTATUS", b"ANSWER");
-        self.set_channel_variable(id, b"DIALEDPEERNAME", &name);
-        self.set_channel_variable(id, b"DIALEDPEERNUMBER", &number);
-        dial.legs = own;
-        if let Some(text) = dial.options.get(b'G') {
-            let text = text.iter().map(|&byte| if byte == b'^' { b',' } else { byte }).collect::<Vec<u8>>();
-            if let Some(place) = self.parse_place(id, &text) {
-                let next = Place { priority: place.priority + 1, ..place.clone() };
-                self.go_to(leg, next);
-                return self.resume(id, Flow::Jump(place));
-            }
-        }
-        if let Some(routine) = dial.options.get(b'U').map(gosub_target)
-            && self.gosub(leg, &routine, Then::Dial(id))
-        {
-            if let Some(channel) = self.channel_mut(leg) {
-                channel.runner = Runner::Routine;
-            }
-            self.later(leg);
-            dial.phase = Phase::Routine(leg);
-            return self.keep_dial(id, dial);
-        }
-        self.dial_bridge(id, dial, leg);
-    }
-
-    /// The subroutine that the called channel ran is over.
-    pub(crate) fn dial_routine_over(&mut self, caller: ChannelId, leg: ChannelId) {
-        let Some(channel) = self.channel_mut(caller) else { return self.soft_hangup(leg, None) };
-        match std::mem::take(&mut channel.activity) {
-            Activity::Dial(dial) if dial.phase == Phase::Routine(leg) => self.dial_bridge(caller, dial, leg),
-            other => {
-                channel.activity = other;
-                self.soft_hangup(leg, None);
-            }
-        }
-    }
-
-    fn dial_bridge(&mut self, id: ChannelId, mut dial: Box<Dial>, leg: ChannelId) {
-        dial.phase = Phase::Bridged;
-        let limit = dial.options.get(b'L').and_then(|text| {
-            let milliseconds = text.split(|&byte| byte == b':').next()?;
-            std::str::from_utf8(milliseconds).ok()?.trim().parse::<u64>().ok()
-        });
-        let limit = limit.map(|limit| limit * 1000).or_else(|| dial.options.get(b'S').and_then(seconds));
-        let after = match dial.options.get(b'F') {
-            Some(text) if !text.is_empty() => {
-                let text =
-                    text.iter().map(|&byte| if byte == b'^' { b',' } else { byte }).collect::<Vec<u8>>();
-                self.parse_place(id, &text).map_or(After::Hangup, After::Goto)
-            }
-            Some(_) => self.channel(id).map_or(After::Hangup, |channel| {
-                let place = channel.place.clone();
-                After::Goto(Place { priority: place.priority + 1, ..place })
-            }),
-            None => After::Hangup,
-        };
-        let digits = dial.options.get(b'D').map(<[u8]>::to_vec);
-        self.keep_dial(id, dial);
-        if let Some(limit) = limit.filter(|limit| *limit > 0) {
-            let alarm = self.channel(id).map_or(0, |channel| channel.alarm);
-            self.alarm(self.now + limit, Timer::Limit(id, alarm));
-        }
-        let bridge = self.create_bridge(Kind::Basic, b"");
-        self.enter(leg, bridge, after);
-        self.enter(id, bridge, After::Activity);
-        if let Some(digits) = digits {
-            let called = digits.split(|&byte| byte == b':').next().unwrap_or_default();
-            for &digit in called.iter().filter(|digit| b"0123456789*#ABCDabcd".contains(digit)) {
-                self.send_digit(leg, digit, 100);
-            }
-        }
-    }
-
-    /// A call has lasted as long as it may.
-    pub(crate) fn dial_limit(&mut self, id: ChannelId, alarm: u64) {
-        let Some(channel) = self.channel(id) else { return };
-        if channel.alarm == alarm && matches!(channel.activity, Activity::Dial(_)) && channel.bridge.is_some()
-        {
-            self.pull(id);
-        }
-    }
-
     /// Nobody is left to answer.
-    fn dial_failed(&mut self, id: ChannelId, dial: &Dial) -> Flow {
+    fn dial_failed(&mut self, id: ChannelId, dial: Box<Dial>) -> Flow {
         let status = if dial.busy > 0 {
             "BUSY"
         } else if dial.congested > 0 {
@@ -447,20 +411,23 @@ impl Engine {
         if let Some(channel) = self.channel_mut(id) {
             channel.hangup_cause = dial.cause;
         }
-        self.dial_over(id, dial, status);
-        Flow::Next
+        self.dial_ended(id, dial, status)
     }
 
-    /// What follows a call that took place.
-    fn after_dial(&mut self, id: ChannelId, dial: &Dial) -> Flow {
-        let callee = dial.legs.first().and_then(|leg| self.channel(leg.channel));
-        let cause = callee.map(|channel| channel.hangup_cause);
-        if let Some(channel) = self.channel_mut(id)
-            && let Some(cause) = cause.filter(|cause| *cause != 0)
-        {
-            channel.hangup_cause = cause;
+    /// Nobody has answered: it is tried again, or over.
+    fn dial_ended(&mut self, id: ChannelId, mut dial: Box<Dial>, status: &str) -> Flow {
+        self.dial_music(id, &dial.options, false);
+        if dial.retries == 0 {
+            self.dial_over(id, &dial, status);
+            return Flow::Next;
         }
-        if dial.options.has(b'g') { Flow::Next } else { Flow::End }
+        dial.retries -= 1;
+        (dial.busy, dial.congested, dial.unavailable, dial.rang) = (0, 0, 0, false);
+        dial.phase = Phase::Pausing;
+        let at = self.now.saturating_add(dial.pause);
+        self.keep_dial(id, dial);
+        self.activity_alarm(id, Some(at));
+        Flow::Stay
     }
 
     /// Sets what the dialplan is told of a call that is over.
@@ -487,77 +454,10 @@ impl Engine {
                 self.soft_hangup(leg.channel, None);
                 continue;
             }
-            self.tell_dial_end(Some(id), leg.channel, "CANCEL");
-            self.drop_leg(leg.channel, 0);
+            self.dial_leg_ends(id, &leg, "CANCEL");
         }
+        self.dial_music(id, &dial.options, false);
         self.dial_over(id, &dial, "CANCEL");
-    }
-
-    /// Whoever dials a channel is told that it is over.
-    pub(crate) fn outgoing_over(&mut self, owner: Owner, id: ChannelId, frame: Frame) {
-        match owner {
-            Owner::Nobody => {}
-            Owner::Dial(caller) | Owner::Queue(caller) => self.feed(caller, Input::Outgoing(id, frame)),
-            Owner::Originate(call) => self.originate_hears(call, id, frame),
-        }
-    }
-
-    /// A digit in a bridge: whether it belongs to a feature's code.
-    pub(crate) fn feature_digit(&mut self, id: ChannelId, digit: u8) -> bool {
-        let features = self.features(id);
-        if !features.hangup {
-            return false;
-        }
-        let code = self.settings.features.disconnect.clone();
-        let Some(channel) = self.channel_mut(id) else { return false };
-        channel.digits.push(digit);
-        if !code.starts_with(&channel.digits) {
-            channel.digits.clear();
-            return false;
-        }
-        if channel.digits == code {
-            channel.digits.clear();
-            self.soft_hangup(id, Some(causes::NORMAL));
-        }
-        true
-    }
-
-    /// Publishes an event about a dialled channel.
-    pub(crate) fn tell_dial(
-        &mut self,
-        name: &str,
-        caller: Option<ChannelId>,
-        leg: ChannelId,
-        fill: impl FnOnce(&mut Event),
-    ) {
-        let mut event = Event::new(name, Classes::CALL);
-        if let Some(caller) = caller {
-            self.put(&mut event, "", caller);
-        }
-        self.put(&mut event, "Dest", leg);
-        fill(&mut event);
-        self.emit(event);
-    }
-
-    pub(crate) fn tell_dial_state(&mut self, caller: Option<ChannelId>, leg: ChannelId, status: &str) {
-        self.tell_dial("DialState", caller, leg, |event| {
-            event.header("DialStatus", status);
-        });
-    }
-
-    pub(crate) fn tell_dial_end(&mut self, caller: Option<ChannelId>, leg: ChannelId, status: &str) {
-        self.tell_dial("DialEnd", caller, leg, |event| {
-            event.header("DialStatus", status);
-        });
-    }
-
-    /// Tells who is on a channel.
-    pub(crate) fn tell_caller(&mut self, id: ChannelId) {
-        let Some(channel) = self.channel(id) else { return };
-        let (number, text) = super::functions::callerid::presentation(channel.caller.presentation);
-        self.tell(id, "NewCallerid", Classes::CALL, |event| {
-            event.header("CID-CallingPres", format_args!("{number} ({text})"));
-        });
     }
 }
 
@@ -586,6 +486,9 @@ pub(crate) fn gosub_target(text: &[u8]) -> Vec<u8> {
     target
 }
 
+/// How long RetryDial waits when nobody says, in microseconds.
+const RETRY_PAUSE: u64 = 10_000_000;
+
 pub(crate) const APPS: &[App] = &[
     App::new(
         "Dial",
@@ -593,14 +496,5 @@ pub(crate) const APPS: &[App] = &[
         "Calls others, and talks to the first who answers.",
         dial,
     ),
-    App::new(
-        "RetryDial",
-        "announce,sleep,retries,dial",
-        "Calls others again and again.",
-        |engine, id, data| {
-            let parts = arguments::split(data, 4);
-            let rest = arguments::get(&parts, 3).to_vec();
-            retry_dial(engine, id, &rest)
-        },
-    ),
+    App::new("RetryDial", "announce,sleep,retries,dial", "Calls others again and again.", retry_dial),
 ];

@@ -1,0 +1,139 @@
+//! How often a user may act: so many times a second, all its sessions together.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+/// The users that have a limit, by their names in small letters: no more than manager.conf has had since the start. Times are Unix
+/// microseconds.
+#[derive(Debug, Default)]
+pub struct Rates(HashMap<Vec<u8>, Buckets>);
+
+/// What a user has left.
+#[derive(Clone, Copy, Debug, Default)]
+struct Buckets {
+    actions: Bucket,
+    lines: Bucket,
+    events: Bucket,
+    /// How many log lines have been left out since one was written.
+    left_out: u64,
+}
+
+/// A bucket of tokens, one to be taken for each act: it holds as many as come in a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// When it will be full again.
+    full_at: u64,
+}
+
+impl Rates {
+    /// Whether a user may run another action, of which it then has one less.
+    pub fn take(&mut self, user: &[u8], rate: NonZeroU32, now: u64) -> bool {
+        self.user(user).actions.take(rate, now)
+    }
+
+    /// Whether a refusal is to be logged, and then how many were left out before: who keeps asking shall not fill the disk. Those
+    /// who have not logged in share one name, the empty one.
+    pub fn log(&mut self, user: &[u8], now: u64) -> Option<u64> {
+        let user = self.user(user);
+        match user.lines.take(LOG_LINES, now) {
+            true => Some(std::mem::take(&mut user.left_out)),
+            false => {
+                user.left_out += 1;
+                None
+            }
+        }
+    }
+
+    /// Whether a refusal is to be told as an event: who keeps asking shall not wash what others have not read yet out of the event
+    /// log. Those who have not logged in share one name, the empty one.
+    pub fn publish(&mut self, user: &[u8], now: u64) -> bool {
+        self.user(user).events.take(EVENTS, now)
+    }
+
+    fn user(&mut self, name: &[u8]) -> &mut Buckets {
+        self.0.entry(name.to_ascii_lowercase()).or_default()
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, rate: NonZeroU32, now: u64) -> bool {
+        // It is never further from full than this, unless the clock was set back.
+        if self.full_at > now + SECOND {
+            self.full_at = now;
+        }
+        let one = SECOND / u64::from(rate.get());
+        let full_at = self.full_at.max(now) + one;
+        if full_at > now + one * u64::from(rate.get()) {
+            return false;
+        }
+        self.full_at = full_at;
+        true
+    }
+}
+
+const SECOND: u64 = 1_000_000;
+
+/// How many refusals of a user are logged a second.
+const LOG_LINES: NonZeroU32 = NonZeroU32::new(5).unwrap();
+
+/// How many refusals of a user are told as events a second: the log holds them for ten minutes.
+const EVENTS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: u64 = 1_795_407_482_000_000;
+
+    /// How many of so many tries succeed, at that time.
+    fn taken(rates: &mut Rates, user: &str, rate: u32, tries: usize, micros: u64) -> usize {
+        let rate = NonZeroU32::new(rate).unwrap();
+        (0..tries).filter(|_| rates.take(user.as_bytes(), rate, micros)).count()
+    }
+
+    #[test]
+    fn a_second_gives_so_many_and_no_more() {
+        for rate in [1, 2, 3, 5, 7, 10, 999, 100_000] {
+            let mut rates = Rates::default();
+            let many = rate as usize;
+            let mut check = |micros: u64, expect: usize| {
+                let got = taken(&mut rates, "u", rate, many + 5, START + micros);
+                assert_eq!(got, expect, "{rate} a second, after {micros} microseconds");
+            };
+            check(0, many);
+            check(0, 0);
+            check(SECOND, many);
+            check(SECOND + SECOND / u64::from(rate) - 1, 0);
+            check(SECOND + SECOND / u64::from(rate), 1);
+            check(100 * SECOND, many);
+        }
+    }
+
+    #[test]
+    fn users_have_each_their_own_in_any_case() {
+        let mut rates = Rates::default();
+        assert_eq!(taken(&mut rates, "ann", 2, 1, START), 1);
+        assert_eq!(taken(&mut rates, "ANN", 2, 5, START), 1);
+        assert_eq!(taken(&mut rates, "ben", 2, 5, START), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let mut rates = Rates::default();
+        assert_eq!(taken(&mut rates, "u", 3, 5, START), 3);
+        assert_eq!(taken(&mut rates, "u", 3, 5, START - 3600 * SECOND), 3);
+        assert_eq!(taken(&mut rates, "u", 3, 5, START - 3600 * SECOND), 0);
+        assert_eq!(taken(&mut rates, "u", 3, 5, START - 3599 * SECOND), 3);
+    }
+
+    #[test]
+    fn refusals_are_told_now_and_then() {
+        let mut rates = Rates::default();
+        let told: Vec<_> = (0..8).map(|_| rates.log(b"u", START)).collect();
+        assert_eq!(told, [Some(0), Some(0), Some(0), Some(0), Some(0), None, None, None]);
+        assert_eq!(rates.log(b"u", START + SECOND), Some(3));
+        assert_eq!(rates.log(b"u", START + SECOND), Some(0));
+        assert_eq!((0..500).filter(|_| rates.publish(b"", START)).count(), 100);
+        assert!(rates.publish(b"u", START));
+    }
+}

@@ -1,0 +1,9 @@
+//! Whole calls, played against the switch in memory: what the transcripts do not show.
+
+mod applications;
+mod console;
+mod core;
+mod devices;
+mod dial;
+mod queues;
+mod transfers;
