@@ -45,6 +45,22 @@ release: ## build the optimised binary, target/release/amibox
 test: ## run every test
 	$(CARGO) test --no-fail-fast
 
+# A minute for each target, from texts that differ with SEED. With cargo-fuzz installed, `make fuzz TARGET_NAME=http_heads` has
+# libFuzzer look at one of them until it is stopped; RUSTC_BOOTSTRAP lets the stable compiler measure what is reached.
+.PHONY: fuzz
+SECONDS_EACH ?= 60
+SEED         ?= $(shell date +%s)
+FUZZ         := $(abspath $(TARGET))/fuzzing
+fuzz: ## fuzz every decoder (SECONDS_EACH=60 SEED=1), or one with libFuzzer (TARGET_NAME=http_heads)
+ifdef TARGET_NAME
+	AMIBOX_FUZZ_CORPUS=$(FUZZ)/$(TARGET_NAME) RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(FUZZ)/target \
+	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $(TARGET_NAME) $(FUZZ)/$(TARGET_NAME) -- \
+	  -dict=$(FUZZ)/$(TARGET_NAME).dict -artifact_prefix=$(FUZZ)/found- -max_len=20000 -timeout=60 $(LIBFUZZER)
+else
+	@echo 'fuzz: SEED=$(SEED)'
+	AMIBOX_FUZZ_SECONDS=$(SECONDS_EACH) AMIBOX_FUZZ_SEED=$(SEED) $(CARGO) test --profile fuzz --test fuzz
+endif
+
 .PHONY: check check-format check-clippy check-docs
 check: check-format check-clippy check-docs ## format, lints and docs, warnings denied
 check-format:

@@ -133,7 +133,8 @@ impl Multipart {
                     self.state = State::Content;
                     end + 4
                 }
-                None if bytes.len() <= MAX_PART_HEAD => 0,
+                // Its end may be within the next three bytes.
+                None if bytes.len() < MAX_PART_HEAD + 4 => 0,
                 _ => return Err(Malformed.into()),
             },
             State::Done => bytes.len(),

@@ -107,6 +107,18 @@ const TAGS: &[&str] = &[
     "!doctype",
     "!doctype html",
     "link",
+    "style",
+    "button",
+    "/button",
+    "main",
+    "/main",
+    "script",
+    "/script",
+    "textarea",
+    "/textarea",
+    "header",
+    "/header",
+    "/style",
     "meta",
 ];
 

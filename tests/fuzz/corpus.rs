@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::targets::{TARGETS, Target};
+use crate::targets::Target;
 
 /// Which texts of the transcripts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,15 +30,17 @@ pub(crate) fn of(target: &Target) -> Vec<Vec<u8>> {
     all
 }
 
-/// Writes the corpus of a target into a folder, a file each; for libFuzzer.
-pub(crate) fn write(folder: &Path, name: &str) -> bool {
-    let target = TARGETS.iter().find(|target| target.name == name).expect("it stands in the table");
-    let folder = folder.join(name);
-    fs::create_dir_all(&folder).expect("the corpus has a folder");
+/// Lays out what fuzzing begins with as libFuzzer wants it: a file for each text, and beside the folder a dictionary. For the
+/// fuzzer's own binary; everybody else has it in memory.
+#[cfg(fuzzing)]
+pub(crate) fn lay_out(target: &Target, folder: &Path) {
+    fs::create_dir_all(folder).expect("the corpus has a folder");
     for (number, text) in of(target).iter().enumerate() {
         fs::write(folder.join(format!("seed-{number:04}")), text).expect("the corpus can be written");
     }
-    true
+    let hex = |word: &&str| word.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    let words: String = target.words.iter().map(|word| format!("\"{}\"\n", hex(word))).collect();
+    fs::write(folder.with_extension("dict"), words).expect("the dictionary can be written");
 }
 
 fn texts(which: Texts) -> Vec<Vec<u8>> {

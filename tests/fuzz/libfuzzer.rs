@@ -5,6 +5,7 @@
 mod answers;
 mod config;
 mod corpus;
+mod gateway;
 mod switch;
 mod targets;
 mod web;
@@ -12,11 +13,20 @@ mod wire;
 
 use std::cell::RefCell;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let name = env!("CARGO_BIN_NAME");
-    let target = targets::TARGETS.iter().find(|target| target.name == name).expect("it stands in the table");
-    (target.run)(data);
-});
+use targets::{TARGETS, Target};
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        if let Some(folder) = std::env::var_os("AMIBOX_FUZZ_CORPUS") {
+            corpus::lay_out(target(), folder.as_ref());
+        }
+    },
+    |data: &[u8]| (target().run)(data)
+);
+
+fn target() -> &'static Target {
+    TARGETS.iter().find(|target| target.name == env!("CARGO_BIN_NAME")).expect("it stands in the table")
+}
 
 thread_local! {
     static FOLDER: RefCell<Option<corpus::Folder>> = const { RefCell::new(None) };

@@ -1,7 +1,7 @@
 //! The table of targets: what is fuzzed, and what to begin with.
 
 use crate::corpus::Texts;
-use crate::{answers, config, switch, web, wire};
+use crate::{answers, config, gateway, switch, web, wire};
 
 /// Something that takes any bytes.
 pub(crate) struct Target {
@@ -15,8 +15,6 @@ pub(crate) struct Target {
     pub(crate) seeds: &'static [&'static [u8]],
     /// What its texts are made of.
     pub(crate) words: &'static [&'static str],
-    /// How many inputs make a look in passing.
-    pub(crate) runs: u64,
 }
 
 /// Every target.
@@ -27,7 +25,6 @@ pub(crate) const TARGETS: &[Target] = &[
         texts: Texts::Client("a>"),
         seeds: &[b"Action: Ping\0x\r\n\r\n", b"\r\n\n\r\r\n"],
         words: &["\r\n", "\n", "\r\n\r\n", "\0", "ActionID: ", "Variable: ", ":"],
-        runs: 20_000,
     },
     Target {
         name: "ami_events",
@@ -35,7 +32,6 @@ pub(crate) const TARGETS: &[Target] = &[
         texts: Texts::Server,
         seeds: &[b"Event: A\r\nPrivilege: user,all\r\n\r\n", b""],
         words: &["\r\n", "Event: ", "Privilege: ", ",all", "<none>", ": "],
-        runs: 20_000,
     },
     Target {
         name: "ami_filters",
@@ -52,7 +48,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "[[:alpha:]]", "[^", "]", "{1,255}", "{3}", "(", ")", "|", "*", "+?", "\\1", "\\<", "(?i)", "$^",
             "action(include)", "name(", "header(", "method(", "regex", "exact", "contains", "ends_with", "none",
         ],
-        runs: 3_000,
     },
     Target {
         name: "http_heads",
@@ -63,7 +58,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "\r\n", "GET ", " HTTP/1.1", " HTTP/1.0", "Content-Length: ", "Transfer-Encoding: chunked", "Cookie: ",
             "Connection: close", "Host: ", "http://", "?", "Authorization: Digest ", "%2e", "/static/",
         ],
-        runs: 10_000,
     },
     Target {
         name: "http_bodies",
@@ -75,7 +69,6 @@ pub(crate) const TARGETS: &[Target] = &[
             b"l12\nabcdefghijklmn",
         ],
         words: &["\r\n", "0\r\n\r\n", "ffffffffffffffff", "fffffffffffffff", ";", "40960", "a000"],
-        runs: 20_000,
     },
     Target {
         name: "http_multipart",
@@ -90,7 +83,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "\r\n", "--x", "--x--", "\r\n--x\r\n", "Content-Disposition: form-data; name=", "; filename=", "\"", "\\",
             "boundary=", "../", "\r\n\r\n",
         ],
-        runs: 8_000,
     },
     Target {
         name: "http_credentials",
@@ -109,7 +101,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "nonce=", "\"", "\\\"", ",", "=", "qop=auth", "nc=", "ffffffff", "algorithm=SHA-256", "mansession_id=", ";",
             "%2e", "%00", "+", "&", "../", "response=", "uri=",
         ],
-        runs: 15_000,
     },
     Target {
         name: "http_answers",
@@ -117,7 +108,6 @@ pub(crate) const TARGETS: &[Target] = &[
         texts: Texts::Server,
         seeds: &[b"Response: Success\r\nA: <b>'\"&\r\na: 2\r\nloose\r\nlast\r\n\r\n", b"Event: \xff\x01\r\n\r\n\r\n"],
         words: &["\r\n", "\r\n\r\n", ": ", "'", "\"", "<", "]]>", "\u{fffd}", "Event: ", "Response: ", "\\", "\0"],
-        runs: 4_000,
     },
     Target {
         name: "config_files",
@@ -128,7 +118,6 @@ pub(crate) const TARGETS: &[Target] = &[
             b"[x](y,!)\n[y](+,x)\n#tryinclude *.conf\n#exec ls\n",
         ],
         words: CONFIG_WORDS,
-        runs: 4_000,
     },
     Target {
         name: "config_edits",
@@ -147,7 +136,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "Delete", "Append", "Insert", "allowdups", "template", "inherit=", "catfilter=", "ignoreerror",
             "TEMPLATES=include", "[", "](!)", "](+)", "(", ")", ";", ";--", "--;", "\\;", "=>", "#include ", "=",
         ],
-        runs: 4_000,
     },
     Target {
         name: "config_folder",
@@ -161,7 +149,22 @@ pub(crate) const TARGETS: &[Target] = &[
               include=>b,09:00-17:00,mon-fri,*,*\nexten=>s,hint,SIP/1&Custom:2\n",
         ],
         words: CONFIG_WORDS,
-        runs: 500,
+    },
+    Target {
+        name: "gateway_packets",
+        run: gateway::packets,
+        texts: Texts::Server,
+        seeds: &[
+            b"Asterisk Call Manager/9.0.0\r\nResponse: Success\r\nActionID: $ID\r\nEventList: start\r\nMessage: follows\r\n\r\n\
+              Event: A\r\nActionID: $ID\r\nX: 1\r\n\r\nEvent: AComplete\r\nActionID: $ID\r\nEventList: Complete\r\nListItems: 1\r\n\r\n",
+            b"Response: Follows\r\nPrivilege: Command\r\nActionID: $ID\r\none\n\ntwo\n--END COMMAND--\r\n\r\n",
+            b"Response: Success\r\nActionID: $ID\r\n\r\nno packet\n\nat all\r\nResponse: Success\r\nActionID: $PING\r\nPing: Pong\r\n\r\n",
+            b"Event: OriginateResponse\r\nActionID: amibox-00000007-1:mine\r\n\r\nResponse: Error\nMessage: a\n\n",
+        ],
+        words: &[
+            "\r\n", "\n", "\r\n\r\n", "Response: ", "Event: ", "ActionID: $ID\r\n", "ActionID: $PING\r\n", "$ID", "EventList: start",
+            "EventList: Complete", "Response: Follows\r\n", "--END COMMAND--", "ListItems: ", "amibox-00000007-", ": ", "\0",
+        ],
     },
     Target {
         name: "switch_actions",
@@ -182,7 +185,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "Setvar", "Command", "Park", "SendText", "PlayDTMF", "MuteAudio", "Atxfer", "QueueAdd", "QueuePause", "-1",
             "99999999999", "CHANNEL(state)", "@tick 60\n\n", "DialplanExtensionAdd", "ConfbridgeList", "AgentLogoff",
         ],
-        runs: 400,
     },
     Target {
         name: "switch_dialplan",
@@ -203,7 +205,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "[1-9]", "include => ", "switch => ", "hint", "${EXTEN:1}", "h,1,", "ConfBridge(", "Park(", "System(", "Read(", "WaitExten(",
             "Originate(", "StackPop()", "ChanSpy(", "Transfer(",
         ],
-        runs: 300,
     },
     Target {
         name: "switch_expressions",
@@ -222,7 +223,6 @@ pub(crate) const TARGETS: &[Target] = &[
             "1e308", "9223372036854775807", "-9223372036854775808", "0.1", ":-1", ":99999999999", "EVAL(", "MATH(", "%99999d", "CUT(",
             "STRFTIME(", "REPLACE(", "SORT(", "SPRINTF(", "LISTFILTER(", "REGEX(\"", "STRREPLACE(", "AES_DECRYPT(", "ENUM", "<<", ">>",
         ],
-        runs: 6_000,
     },
 ];
 

@@ -14,7 +14,10 @@ pub(crate) fn packets(data: &[u8]) {
     for (lines, decoded) in &whole {
         assert!(lines.len() <= MAX_LINES);
         let text = [lines.join(&b'\n'), b"\n\n".to_vec()].concat();
-        if *decoded == Decoded::Message && !lines.iter().any(|line| line.ends_with(b"\r")) {
+        if *decoded == Decoded::Message
+            && !lines.is_empty()
+            && !lines.iter().any(|line| line.ends_with(b"\r"))
+        {
             assert_eq!(decode(&text, text.len()), [(lines.clone(), Decoded::Message)]);
         }
     }

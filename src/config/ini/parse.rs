@@ -130,7 +130,8 @@ impl Parser<'_> {
             }
             return Ok(());
         }
-        if !carried.is_empty() {
+        let has_carried = !carried.is_empty();
+        if has_carried {
             cursor.above.push(carried);
         }
         let said = match text[0] {
@@ -140,6 +141,10 @@ impl Parser<'_> {
         };
         match said {
             Said::Nothing => {
+                // All of the line is kept, the end of a block on it among that.
+                if has_carried {
+                    cursor.above.pop();
+                }
                 cursor.above.push(line.to_vec());
                 return Ok(());
             }

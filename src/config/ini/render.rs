@@ -176,7 +176,7 @@ impl<'d> Layout<'d> {
         let templates = Templates::of(category, self.document);
         for variable in &category.variables {
             let place = match variable.origin {
-                Origin::File if templates.make_needless(variable, category) => continue,
+                Origin::File if templates.make_needless(variable) => continue,
                 Origin::Inherited if context == Context::Follow || templates.provide(variable) => continue,
                 Origin::File | Origin::Changed | Origin::Added => variable.place,
                 Origin::Inherited | Origin::Overridden => Place { file: home, ..Place::default() },
@@ -220,15 +220,25 @@ struct Templates<'d> {
     last: HashMap<Vec<u8>, &'d [u8]>,
     /// Every name and value.
     all: HashSet<(Vec<u8>, &'d [u8])>,
+    /// Of each name in the category: the last value that it has inherited, and how many lines of its own.
+    held: HashMap<Vec<u8>, (Option<&'d [u8]>, usize)>,
 }
 
 impl<'d> Templates<'d> {
-    fn of(category: &Category, document: &'d Document) -> Templates<'d> {
+    fn of(category: &'d Category, document: &'d Document) -> Templates<'d> {
         let bases: Vec<&Category> = category.bases().filter_map(|id| document.by_id(id)).collect();
         let all = || {
             bases.iter().flat_map(|base| &base.variables).map(|v| (v.name.to_ascii_lowercase(), &*v.value))
         };
-        Templates { last: all().collect(), all: all().collect() }
+        let mut held = HashMap::new();
+        for variable in category.variables.iter().filter(|_| !bases.is_empty()) {
+            let (inherited, own) = held.entry(variable.name.to_ascii_lowercase()).or_insert((None, 0));
+            match variable.origin {
+                Origin::Inherited => *inherited = Some(&*variable.value),
+                _ => *own += 1,
+            }
+        }
+        Templates { last: all().collect(), all: all().collect(), held }
     }
 
     /// Whether one of them has that variable with that value.
@@ -236,11 +246,12 @@ impl<'d> Templates<'d> {
         self.all.contains(&(variable.name.to_ascii_lowercase(), &*variable.value))
     }
 
-    /// Whether a line of the category's own says only what the templates say. (config/update-templates.)
-    fn make_needless(&self, variable: &Variable, category: &Category) -> bool {
-        let own = |v: &&Variable| v.origin != Origin::Inherited && v.is(&variable.name);
-        self.last.get(&variable.name.to_ascii_lowercase()).is_some_and(|value| *value == variable.value)
-            && category.variables.iter().filter(own).count() == 1
+    /// Whether a line of the category's own says only what the templates say. (config/update-templates.) What was added to a
+    /// template further down has not reached it.
+    fn make_needless(&self, variable: &Variable) -> bool {
+        let name = variable.name.to_ascii_lowercase();
+        let value = Some(&*variable.value);
+        self.last.get(&name).copied() == value && self.held.get(&name) == Some(&(value, 1))
     }
 }
 
@@ -271,7 +282,7 @@ fn push_lines(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
 
 /// A name that would be taken for something else gets a backslash before it.
 fn push_name(out: &mut Vec<u8>, name: &[u8]) {
-    if let [b'[' | b'#' | b'=' | b'\\', ..] = name {
+    if let [b'[' | b'#' | b'=' | b'\\' | ..=b' ', ..] = name {
         out.push(b'\\');
     }
     push_escaped(out, name);

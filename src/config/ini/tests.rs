@@ -199,3 +199,24 @@ fn values_and_comments_show_nothing() {
     let bytes = format!("{:?}", b"h1dden").trim_matches(['[', ']']).to_owned();
     assert!(!shown.contains("h1dden") && !shown.contains(&bytes), "{shown}");
 }
+
+/// What stands in a file after it was read and written back, without the comment at the top.
+fn written_back(text: &str) -> String {
+    let source = Memory::new(&[("main.conf", text.as_bytes())]);
+    let document = parse(&source, Path::new("main.conf")).unwrap().document;
+    let path = Path::new("/etc/x/main.conf");
+    let rendering = Rendering { name: b"main.conf", path, date: "today", context: Context::Preserve };
+    let rendered = document.render(&rendering).remove(0).1;
+    let rendered = String::from_utf8(rendered).unwrap();
+    rendered.split_once("\n;!\n[").map(|(_, rest)| format!("[{rest}")).expect("the comment at the top")
+}
+
+#[test]
+fn what_is_written_back_means_the_same() {
+    let check = |text: &str| assert_eq!(written_back(text), text);
+    // A line that is skipped, with the end of a block comment on it.
+    check("[a]\nb = 1\n;-- out of use\n[--;c]\nd = 2\n");
+    check("[a]\n\\\tb = 1\n");
+    // What is added to a template below its heir does not reach the heir.
+    check("[a](!)\nb = 1\n\n[c](a)\nb = 2\n\n[a](+TEMPLATES=restrict)\nb = 2\n");
+}

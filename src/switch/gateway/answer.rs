@@ -9,7 +9,7 @@ use super::packet::{Kind, Packet};
 use crate::ami::reply::Value;
 
 /// Takes in what a connection receives while its one action is on its way, until the answer is whole.
-pub(crate) struct Collector {
+pub struct Collector {
     id: OurId,
     probe: Vec<u8>,
     /// The answer to this action may go on behind its response without saying so.
@@ -29,7 +29,7 @@ struct Awaits {
 
 /// What came of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// The answer goes on.
     More,
     /// The same, and [`Collector::ping`] is to be sent: its answer will show where this one ends.
@@ -46,7 +46,7 @@ pub(crate) enum Step {
 
 /// An answer, all of it.
 #[derive(Default, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
     bytes: Vec<u8>,
     parts: Vec<Part>,
     /// Where the response stands among the parts; there is none in an answer of plain text.
@@ -69,7 +69,7 @@ struct Part {
 
 impl Collector {
     /// For the answer to an action of that name that goes upstream under that id.
-    pub(crate) fn new(id: OurId, action: &[u8]) -> Collector {
+    pub fn new(id: OurId, action: &[u8]) -> Collector {
         Collector {
             probe: id.probe(),
             id,
@@ -81,7 +81,7 @@ impl Collector {
     }
 
     /// Asks for the Ping whatever has come so far: for an action that keeps silent. Its answer may be nothing at all.
-    pub(crate) fn nudge(&mut self) -> Step {
+    pub fn nudge(&mut self) -> Step {
         if std::mem::replace(&mut self.probed, true) {
             return Step::More;
         }
@@ -90,12 +90,12 @@ impl Collector {
     }
 
     /// The Ping, as it goes upstream.
-    pub(crate) fn ping(&self) -> Vec<u8> {
+    pub fn ping(&self) -> Vec<u8> {
         [b"Action: Ping\r\nActionID: ", &self.probe[..], b"\r\n\r\n"].concat()
     }
 
     /// Takes in the next packet.
-    pub(crate) fn feed(&mut self, packet: Packet<'_>) -> Step {
+    pub fn feed(&mut self, packet: Packet<'_>) -> Step {
         if !(self.awaits.response || self.awaits.complete || self.awaits.probe) {
             return Step::Stray;
         }
@@ -138,12 +138,12 @@ impl Collector {
     }
 
     /// Whether nothing of the answer has come yet.
-    pub(crate) fn is_untouched(&self) -> bool {
+    pub fn is_untouched(&self) -> bool {
         self.answer.is_empty()
     }
 
     /// The answer, once it is whole.
-    pub(crate) fn finish(self) -> Answer {
+    pub fn finish(self) -> Answer {
         self.answer
     }
 
@@ -177,7 +177,7 @@ impl Collector {
 impl Answer {
     /// Writes it for a client: with the client's ActionID in the place of ours, or none where it sent none, and tagged
     /// with the server that it comes from, where that is wanted. Plain text has no place for either.
-    pub(crate) fn render(&self, out: &mut Vec<u8>, client_id: Option<&[u8]>, tag: Option<&[u8]>) {
+    pub fn render(&self, out: &mut Vec<u8>, client_id: Option<&[u8]>, tag: Option<&[u8]>) {
         out.reserve(self.bytes.len());
         for index in 0..self.parts.len() {
             self.render_part(index, out, client_id, tag);
@@ -185,47 +185,47 @@ impl Answer {
     }
 
     /// Whether it says that the action failed.
-    pub(crate) fn is_error(&self) -> bool {
+    pub fn is_error(&self) -> bool {
         self.response().is_some_and(is_error)
     }
 
     /// Its message; empty where there is none.
-    pub(crate) fn message(&self) -> &[u8] {
+    pub fn message(&self) -> &[u8] {
         self.response().map(|response| response.value("Message")).unwrap_or_default().trim_ascii()
     }
 
     /// Whether it is a list, of either kind.
-    pub(crate) fn is_list(&self) -> bool {
+    pub fn is_list(&self) -> bool {
         self.complete.is_some() || self.response().is_some_and(|r| is_start(r) || announces_events(r))
     }
 
     /// Whether it is a list that said that it would say where it ends, and did not.
-    pub(crate) fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.complete.is_none() && self.response().is_some_and(|said| is_start(said) && !is_error(said))
     }
 
     /// Whether the upstream said nothing at all, or nothing but blank lines.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.bytes.iter().all(u8::is_ascii_whitespace)
     }
 
     /// How much memory it takes, in bytes.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.capacity() + self.parts.capacity() * size_of::<Part>() + size_of::<Answer>()
     }
 
     /// Its response; an answer of plain text has none.
-    pub(crate) fn response(&self) -> Option<Packet<'_>> {
+    pub fn response(&self) -> Option<Packet<'_>> {
         self.response.map(|index| self.part(index))
     }
 
     /// The event that ends a list.
-    pub(crate) fn complete(&self) -> Option<Packet<'_>> {
+    pub fn complete(&self) -> Option<Packet<'_>> {
         self.complete.map(|index| self.part(index))
     }
 
     /// The events of a list but for the one that ends it, by their places among the parts.
-    pub(crate) fn items(&self) -> impl Iterator<Item = usize> {
+    pub fn items(&self) -> impl Iterator<Item = usize> {
         let parts = self.parts.iter().enumerate();
         parts
             .filter(|(index, part)| part.kind == Kind::Event && Some(*index) != self.complete)
@@ -233,18 +233,12 @@ impl Answer {
     }
 
     /// All its packets and texts, in order.
-    pub(crate) fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         (0..self.parts.len()).map(|index| self.part(index))
     }
 
     /// Writes one part as [`Answer::render`] does.
-    pub(crate) fn render_part(
-        &self,
-        index: usize,
-        out: &mut Vec<u8>,
-        client_id: Option<&[u8]>,
-        tag: Option<&[u8]>,
-    ) {
+    pub fn render_part(&self, index: usize, out: &mut Vec<u8>, client_id: Option<&[u8]>, tag: Option<&[u8]>) {
         let part = &self.parts[index];
         let text = |from: u32, to: u32| &self.bytes[from as usize..to as usize];
         out.extend_from_slice(text(self.start(index), part.second));
@@ -320,7 +314,7 @@ impl std::fmt::Debug for Answer {
 }
 
 /// Writes the tag that tells which server a packet comes from: it stands behind the packet's first line.
-pub(crate) fn write_tag(out: &mut Vec<u8>, tag: &[u8]) {
+pub fn write_tag(out: &mut Vec<u8>, tag: &[u8]) {
     out.extend_from_slice(b"Server: ");
     tag.write(out);
     out.extend_from_slice(b"\r\n");
@@ -352,7 +346,7 @@ fn is_one_of(names: &[&str], name: &[u8]) -> bool {
 }
 
 /// The most bytes of one answer: a CoreShowChannels of 30,000 channels stays below it.
-pub(crate) const MAX_ANSWER: usize = 32 << 20;
+pub const MAX_ANSWER: usize = 32 << 20;
 
 /// Actions whose answer has another blank line behind its last packet. (queues/queuerule.)
 const ODD: &[&str] = &["QueueRule"];

@@ -86,7 +86,7 @@ impl Connection {
     fn response(&mut self, until: Instant) -> Result<(Result<(), String>, Option<Vec<u8>>), String> {
         let mut passed = 0;
         loop {
-            while let Some(packet) = self.packets.next().map_err(|_| "it does not speak AMI".to_owned())? {
+            while let Some(packet) = self.packets.decode().map_err(|_| "it does not speak AMI".to_owned())? {
                 passed += 1;
                 if passed > MAX_BEFORE_LOGIN {
                     return Err("it does not speak AMI".to_owned());
@@ -114,7 +114,7 @@ impl Connection {
         let mut patience = Patience { limit, nudge: Some(Instant::now() + NUDGE), leaving: None };
         loop {
             loop {
-                let packet = match self.packets.next() {
+                let packet = match self.packets.decode() {
                     Ok(Some(packet)) => packet,
                     Ok(None) => break,
                     Err(_) => return Err(Fault::Garbage("a packet without an end")),
@@ -170,7 +170,7 @@ impl Connection {
     /// The next packet that has arrived.
     pub(super) fn packet(&mut self) -> io::Result<Option<Packet<'_>>> {
         self.packets
-            .next()
+            .decode()
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it sent a packet without an end"))
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes ActionIDs, and knows them again.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub struct Ids {
     /// `amibox-`, the instance, and `-`.
     stem: [u8; STEM],
     next: AtomicU64,
@@ -17,7 +17,7 @@ pub(crate) struct Ids {
 
 /// The ActionID under which one action goes upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OurId {
+pub struct OurId {
     text: Vec<u8>,
     /// Where the colon stands, behind the number.
     colon: usize,
@@ -25,7 +25,7 @@ pub(crate) struct OurId {
 
 impl Ids {
     /// Ids of an instance: a number that no other running one has, best a random one.
-    pub(crate) fn new(instance: u32) -> Ids {
+    pub fn new(instance: u32) -> Ids {
         let mut stem = [0; STEM];
         stem[..BRAND.len()].copy_from_slice(BRAND);
         stem[BRAND.len()..].copy_from_slice(format!("{instance:08x}-").as_bytes());
@@ -33,7 +33,7 @@ impl Ids {
     }
 
     /// The id of an action that the client called so; nothing or an empty text where it did not say.
-    pub(crate) fn make(&self, client: Option<&[u8]>) -> OurId {
+    pub fn make(&self, client: Option<&[u8]>) -> OurId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut text = self.stem.to_vec();
         text.extend_from_slice(number.to_string().as_bytes());
@@ -49,13 +49,13 @@ impl Ids {
 
     /// What the client called the action whose id this instance made; empty where it sent none, or one too long to be
     /// sent along. `None` where the id is somebody else's.
-    pub(crate) fn restore<'a>(&self, id: &'a [u8]) -> Option<&'a [u8]> {
+    pub fn restore<'a>(&self, id: &'a [u8]) -> Option<&'a [u8]> {
         self.split(id).map(|(_, client)| client)
     }
 
     /// An event as clients are to see it: where its ActionID is one of ours, the client's stands there instead, or no
     /// ActionID where it sent none. Every other event, and that is nearly every one, comes back as it is.
-    pub(crate) fn restore_in_event<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+    pub fn restore_in_event<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(at) = find_ours(text) else { return Cow::Borrowed(text) };
         let value = at + NEEDLE.len() - BRAND.len();
         let line = &text[value..];
@@ -88,17 +88,17 @@ impl Ids {
 
 impl OurId {
     /// As it goes upstream.
-    pub(crate) fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
     /// Whether an ActionID that came back is this one: the number decides.
-    pub(crate) fn is(&self, id: &[u8]) -> bool {
+    pub fn is(&self, id: &[u8]) -> bool {
         id.starts_with(&self.text[..=self.colon])
     }
 
     /// The id of the Ping that shows where this action's answer ends. It is nobody's number.
-    pub(crate) fn probe(&self) -> Vec<u8> {
+    pub fn probe(&self) -> Vec<u8> {
         [&self.text[..self.colon], b"?"].concat()
     }
 }

@@ -10,16 +10,16 @@
 //!
 //! Here is what joins them: which server an action is for, and what comes back to whom.
 
-mod answer;
+pub mod answer;
 mod backoff;
 mod coalesce;
 mod connection;
 mod fault;
-mod id;
+pub mod id;
 mod listing;
 mod merge;
 mod owners;
-mod packet;
+pub mod packet;
 mod readonly;
 mod request;
 mod turns;

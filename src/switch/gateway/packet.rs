@@ -11,9 +11,9 @@
 use std::ops::Range;
 
 /// Turns an upstream's stream into packets. Read into [`Packets::buffer`], say how much with [`Packets::filled`], and
-/// take packets with [`Packets::next`] until there is none.
+/// take packets with [`Packets::decode`] until there is none.
 #[derive(Default)]
-pub(crate) struct Packets {
+pub struct Packets {
     bytes: Vec<u8>,
     /// What has arrived and not been given out.
     pending: Range<usize>,
@@ -25,14 +25,14 @@ pub(crate) struct Packets {
 
 /// A packet of an upstream, or a line of its text, ending included.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packet<'a> {
+pub struct Packet<'a> {
     kind: Kind,
     text: &'a [u8],
 }
 
 /// What a packet's first line makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `Response: ...` through a blank line; `Response: Follows` through the blank line behind its `--END COMMAND--`.
     Response,
     /// `Event: ...` through a blank line.
@@ -43,20 +43,20 @@ pub(crate) enum Kind {
 
 /// A line of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line<'a> {
+pub struct Line<'a> {
     /// Where it stands in the packet, its ending included.
-    pub(crate) range: Range<usize>,
+    pub range: Range<usize>,
     /// What stands before the first colon; empty where there is no colon.
-    pub(crate) name: &'a [u8],
+    pub name: &'a [u8],
     /// What stands behind the colon, leading blanks and the ending left out; empty where there is no colon.
-    pub(crate) value: &'a [u8],
+    pub value: &'a [u8],
     /// Where the value begins in the packet.
     value_start: usize,
 }
 
 /// The upstream's fault: a packet of more than [`MAX_PACKET`] bytes. What comes behind it cannot be told apart any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 /// What the first line of a packet says of the rest.
 #[derive(Clone, Copy)]
@@ -68,8 +68,8 @@ struct Begun {
 
 impl Packets {
     /// Where to read into. It is empty, so that a read looks like the end of the stream, only when an endless packet was
-    /// told by [`Packets::next`] and read on after all.
-    pub(crate) fn buffer(&mut self) -> &mut [u8] {
+    /// told by [`Packets::decode`] and read on after all.
+    pub fn buffer(&mut self) -> &mut [u8] {
         if self.pending.is_empty() {
             self.pending = 0..0;
             self.bytes.truncate(BUFFER);
@@ -87,12 +87,12 @@ impl Packets {
     }
 
     /// Says how many bytes of [`Packets::buffer`] were read into.
-    pub(crate) fn filled(&mut self, length: usize) {
+    pub fn filled(&mut self, length: usize) {
         self.pending.end = (self.pending.end + length).min(self.bytes.len());
     }
 
     /// The next packet that is complete; `None` where more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Packet<'_>>, TooLong> {
+    pub fn decode(&mut self) -> Result<Option<Packet<'_>>, TooLong> {
         let Some((kind, length)) = self.complete() else {
             return if self.pending.len() < MAX_PACKET { Ok(None) } else { Err(TooLong) };
         };
@@ -104,7 +104,7 @@ impl Packets {
     }
 
     /// Whether part of a packet has arrived.
-    pub(crate) fn is_midway(&self) -> bool {
+    pub fn is_midway(&self) -> bool {
         !self.pending.is_empty()
     }
 
@@ -162,22 +162,22 @@ impl Begun {
 
 impl<'a> Packet<'a> {
     /// A packet from bytes that were one.
-    pub(crate) fn new(kind: Kind, text: &'a [u8]) -> Packet<'a> {
+    pub fn new(kind: Kind, text: &'a [u8]) -> Packet<'a> {
         Packet { kind, text }
     }
 
     /// What it is.
-    pub(crate) fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// All of it, line endings included.
-    pub(crate) fn text(&self) -> &'a [u8] {
+    pub fn text(&self) -> &'a [u8] {
         self.text
     }
 
     /// Its lines, the blank one at the end left out.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+    pub fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
         let text = self.text;
         let crlf = text.iter().position(|&b| b == b'\n').is_some_and(|at| text[..at].ends_with(b"\r"));
         let mut start = 0;
@@ -197,17 +197,17 @@ impl<'a> Packet<'a> {
     }
 
     /// The first header of that name, in any case.
-    pub(crate) fn header(&self, name: &str) -> Option<Line<'a>> {
+    pub fn header(&self, name: &str) -> Option<Line<'a>> {
         self.lines().find(|line| line.is(name))
     }
 
     /// The value of the first header of that name, in any case; empty where there is none.
-    pub(crate) fn value(&self, name: &str) -> &'a [u8] {
+    pub fn value(&self, name: &str) -> &'a [u8] {
         self.header(name).map_or(&[], |line| line.value)
     }
 
     /// What the first line says: the name of an event, the word of a response.
-    pub(crate) fn word(&self) -> &'a [u8] {
+    pub fn word(&self) -> &'a [u8] {
         self.lines().next().map_or(&[], |line| line.value)
     }
 }
@@ -220,12 +220,12 @@ impl std::fmt::Debug for Packet<'_> {
 
 impl Line<'_> {
     /// Where the value stands in the packet.
-    pub(crate) fn value_range(&self) -> Range<usize> {
+    pub fn value_range(&self) -> Range<usize> {
         self.value_start..self.value_start + self.value.len()
     }
 
     /// Whether this is a header of that name, in any case.
-    pub(crate) fn is(&self, name: &str) -> bool {
+    pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
@@ -278,7 +278,7 @@ const END_COMMAND: &[u8] = b"--END COMMAND--";
 
 /// The longest packet: `core show channels verbose` with 40,000 channels stays below it. An upstream that sends a longer
 /// one is taken for broken.
-pub(crate) const MAX_PACKET: usize = 8 << 20;
+pub const MAX_PACKET: usize = 8 << 20;
 
 /// What is read at once at the most, and what an idle connection keeps.
 const BUFFER: usize = 32 << 10;
@@ -302,7 +302,7 @@ pub(crate) mod tests {
                 buffer[..length].copy_from_slice(&piece[..length]);
                 packets.filled(length);
                 piece = &piece[length..];
-                while let Some(packet) = packets.next().unwrap() {
+                while let Some(packet) = packets.decode().unwrap() {
                     found.push((packet.kind(), packet.text().to_vec()));
                 }
             }
@@ -435,7 +435,7 @@ pub(crate) mod tests {
                 let length = buffer.len();
                 packets.filled(length);
                 total += length;
-                match packets.next() {
+                match packets.decode() {
                     Ok(found) => assert_eq!(found, None),
                     Err(told) => break told,
                 }
@@ -445,7 +445,7 @@ pub(crate) mod tests {
             for _ in 0..10 {
                 let length = packets.buffer().len();
                 packets.filled(length);
-                assert_eq!(packets.next(), Err(TooLong));
+                assert_eq!(packets.decode(), Err(TooLong));
             }
             assert!(packets.buffer().is_empty() && packets.bytes.len() <= MAX_PACKET + BUFFER);
         }
@@ -459,7 +459,7 @@ pub(crate) mod tests {
             packets.buffer()[..piece.len()].copy_from_slice(piece);
             packets.filled(piece.len());
         }
-        assert_eq!(packets.next().unwrap().unwrap().text().len(), large.len());
+        assert_eq!(packets.decode().unwrap().unwrap().text().len(), large.len());
         assert!(!packets.is_midway());
         assert_eq!(packets.buffer().len(), BUFFER);
         assert_eq!(packets.bytes.capacity(), BUFFER);
