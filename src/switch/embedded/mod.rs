@@ -22,6 +22,7 @@ mod device;
 mod dial;
 pub(crate) mod dialplan;
 mod engine;
+mod exceptions;
 mod features;
 mod frames;
 mod functions;
