@@ -22,6 +22,7 @@ mod device;
 mod dial;
 pub(crate) mod dialplan;
 mod engine;
+mod exceptions;
 mod features;
 mod frames;
 mod functions;
@@ -43,7 +44,7 @@ mod transfer;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -57,7 +58,7 @@ use crate::modules::Modules;
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
-use actions::{Answer, Ask, Row};
+use actions::{Answer, Ask, Parts, Row};
 use astdb::Store;
 use dialplan::{Dialplan, Scope};
 use engine::Engine;
@@ -69,8 +70,9 @@ use settings::Settings;
 pub struct Embedded {
     shared: Arc<Shared>,
     astdb: Arc<Store>,
-    /// The actions that are there with this configuration, and what runs each.
-    rows: Vec<&'static Row>,
+    /// Which parts have been configured since the start, as [`Parts`] has them: their actions are there. A part whose file goes away
+    /// stays, as it may have calls.
+    parts: AtomicU64,
     commands: Vec<CommandSpec>,
     /// The config folder, for files that are read again by themselves.
     folder: PathBuf,
@@ -143,8 +145,7 @@ impl Embedded {
     ) -> Embedded {
         let astdb = Arc::new(astdb);
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
-        let all = actions::FAMILIES.iter().copied().flatten();
-        let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
+        let parts = AtomicU64::new(Parts::of(&engine.settings).0);
         let commands = console::commands().chain(dialplan::actions::COMMANDS.iter().copied());
         let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
@@ -155,7 +156,22 @@ impl Embedded {
             has_clock: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, commands, folder: PathBuf::new() }
+        Embedded { shared: Arc::new(shared), astdb, parts, commands, folder: PathBuf::new() }
+    }
+
+    /// The actions that are there with this configuration, and what runs each.
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let parts = Parts(self.parts.load(Ordering::SeqCst));
+        actions::FAMILIES.iter().copied().flatten().filter(move |row| row.is_there(parts))
+    }
+
+    /// Runs something on the engine that may add parts to it.
+    fn reconfigure(&self, run: impl FnOnce(&mut Engine)) {
+        let parts = self.with_engine(0, |engine| {
+            run(engine);
+            Parts::of(&engine.settings)
+        });
+        self.parts.fetch_or(parts.0, Ordering::SeqCst);
     }
 
     /// Runs something on the engine at that time, and tells what follows from it.
@@ -190,7 +206,7 @@ impl Embedded {
     /// Reads the files of queues again, and nothing else; whether they could be read.
     fn reread_queues(&self) -> bool {
         let read = self.reread(|files, complaints| settings::load_queues(files, complaints));
-        read.map(|queues| self.with_engine(0, |engine| engine.configure_queues(queues))).is_some()
+        read.map(|queues| self.reconfigure(|engine| engine.configure_queues(queues))).is_some()
     }
 
     /// Reads extensions.conf again, and nothing else; whether it could be read.
@@ -262,18 +278,22 @@ impl Drop for Embedded {
 
 impl Switch for Embedded {
     fn actions(&self) -> Vec<ActionSpec> {
-        let own = self.rows.iter().map(|row| row.spec.clone());
+        let own = self.rows().map(|row| row.spec.clone());
         own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
+    }
+
+    fn edition(&self) -> u64 {
+        self.parts.load(Ordering::SeqCst)
     }
 
     fn configure(&self, config: &Config) {
         let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
-        self.with_engine(0, |engine| engine.configure(settings, dialplan));
+        self.reconfigure(|engine| engine.configure(settings, dialplan));
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         let name = message.action().unwrap_or_default();
-        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
+        if let Some(row) = self.rows().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
             return self.perform_own(row, caller, message, reply);
         }
         let name = name.to_ascii_lowercase();

@@ -8,6 +8,7 @@ use super::channel::{ChannelId, Owner, Place};
 use super::dialplan::arguments;
 use super::dialplan::substitute;
 use super::engine::{Engine, Timer};
+use super::exceptions::Trouble;
 use super::frames::Frame;
 use super::originate::CallId;
 use super::scope::Asking;
@@ -182,8 +183,10 @@ impl Engine {
         let place = channel.place.clone();
         let first = Place { priority: 1, ..place.clone() };
         if place.priority == 1 || !self.place_exists(id, &first) {
-            let invalid = Place::new(&place.context, b"i", 1);
-            if place.exten != b"i" && self.place_exists(id, &invalid) {
+            if place.exten != b"i"
+                && place.exten != b"e"
+                && let Some(invalid) = self.place_for(id, Trouble::Invalid, &place.context)
+            {
                 self.set_channel_variable(id, b"INVALID_EXTEN", &place.exten);
                 return self.resume(id, Flow::Jump(invalid));
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::ami::class::truth;
 use crate::config::Complaint;
 use crate::config::Config;
+use crate::config::Voicemail;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{self, Category, Document, Source};
 
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) agents: Option<Vec<agents::Agent>>,
     pub(crate) conferences: Option<conference::Settings>,
     pub(crate) devices: Devices,
+    pub(crate) voicemail: Voicemail,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
     /// `maxcalls` of asterisk.conf: with so many calls there are no others.
@@ -79,6 +81,7 @@ impl Default for Settings {
             agents: Some(Vec::new()),
             conferences: Some(conference::Settings::default()),
             devices: Devices::default(),
+            voicemail: Voicemail::default(),
             sound_time: 1_000_000,
             max_calls: None,
             max_channels: 100_000,
@@ -97,6 +100,7 @@ pub(crate) fn load(
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
         max_calls: config.asterisk.maxcalls,
+        voicemail: config.voicemail.clone(),
         ..Settings::default()
     };
     if let Some(manager) = open(source, "manager.conf", complaints) {

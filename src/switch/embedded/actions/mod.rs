@@ -41,6 +41,30 @@ pub(super) enum Needs {
     Conferences,
 }
 
+/// Which parts of the switch are configured, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts(pub(super) u64);
+
+impl Parts {
+    /// Those that have a file.
+    pub(super) fn of(settings: &Settings) -> Parts {
+        let parts = [
+            (Needs::Parking, settings.parking.is_some()),
+            (Needs::Queues, settings.queues.is_some()),
+            (Needs::Agents, settings.agents.is_some()),
+            (Needs::Conferences, settings.conferences.is_some()),
+        ];
+        let there = parts.into_iter().filter(|(_, is_there)| *is_there);
+        Parts(there.fold(Needs::Nothing.bit(), |bits, (part, _)| bits | part.bit()))
+    }
+}
+
+impl Needs {
+    fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}
+
 /// Whether an action is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -69,14 +93,8 @@ impl Row {
     }
 
     /// Whether it is there.
-    pub(super) fn is_there(&self, settings: &Settings) -> bool {
-        match self.needs {
-            Needs::Nothing => true,
-            Needs::Parking => settings.parking.is_some(),
-            Needs::Queues => settings.queues.is_some(),
-            Needs::Agents => settings.agents.is_some(),
-            Needs::Conferences => settings.conferences.is_some(),
-        }
+    pub(super) fn is_there(&self, parts: Parts) -> bool {
+        parts.0 & self.needs.bit() != 0
     }
 }
 
