@@ -11,6 +11,7 @@ pub mod gateway;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use crate::ami::{Classes, Message, Reply};
 use crate::config::Config;
@@ -70,6 +71,53 @@ pub trait Switch: Send + Sync {
     /// Counters and gauges of its own, for whoever watches over the server.
     fn figures(&self) -> Vec<Figure> {
         Vec::new()
+    }
+}
+
+/// A switch that others hold too: the hardware behind it, or a test.
+impl<S: Switch + ?Sized> Switch for Arc<S> {
+    fn actions(&self) -> Vec<ActionSpec> {
+        (**self).actions()
+    }
+
+    fn edition(&self) -> u64 {
+        (**self).edition()
+    }
+
+    fn is_remote(&self) -> bool {
+        (**self).is_remote()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        (**self).trouble()
+    }
+
+    fn configure(&self, config: &Config) {
+        (**self).configure(config);
+    }
+
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        (**self).perform(caller, message, reply);
+    }
+
+    fn commands(&self) -> &[CommandSpec] {
+        (**self).commands()
+    }
+
+    fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+        (**self).command(caller, words, screen)
+    }
+
+    fn stop(&self) {
+        (**self).stop();
+    }
+
+    fn calls(&self) -> Calls {
+        (**self).calls()
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        (**self).figures()
     }
 }
 
