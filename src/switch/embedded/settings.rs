@@ -54,6 +54,8 @@ pub(crate) struct Features {
     pub(crate) atxfer: Vec<u8>,
     pub(crate) blindxfer: Vec<u8>,
     pub(crate) disconnect: Vec<u8>,
+    /// Empty: none.
+    pub(crate) parkcall: Vec<u8>,
     pub(crate) atxfer_abort: Vec<u8>,
     /// How long whom an attended transfer calls may ring, in microseconds.
     pub(crate) atxfer_no_answer: u64,
@@ -122,6 +124,7 @@ pub(crate) fn load(
         read(map, "atxfer", &mut own.atxfer);
         read(map, "blindxfer", &mut own.blindxfer);
         read(map, "disconnect", &mut own.disconnect);
+        read(map, "parkcall", &mut own.parkcall);
         read(general, "atxferabort", &mut own.atxfer_abort);
         if let Some(time) = general.and_then(|general| general.get("atxfernoanswertimeout")).and_then(seconds)
         {

@@ -105,6 +105,15 @@ fn channels_are_shown_and_ended() {
 }
 
 #[test]
+fn the_database_is_not_queried_and_says_so() {
+    let stage = stage();
+    let (outcome, lines) = stage.try_command("database query \"SELECT * FROM astdb\"");
+    assert_eq!(outcome, Some(Outcome::Failed));
+    assert!(lines[0].contains("no SQL database") && lines[1].contains("database show"), "{lines:?}");
+    assert_eq!(stage.try_command("database query").0, Some(Outcome::Usage));
+}
+
+#[test]
 fn words_are_described() {
     let stage = stage();
     assert_eq!(
