@@ -126,6 +126,9 @@ impl Daemon {
     ) -> Result<Daemon, StartError> {
         let mut listeners = Listeners::default();
         let bound = listeners.bind(&config)?;
+        if config.amibox.test.enabled {
+            log::warn!("this server is for tests: amibox.conf lets class test make up events and move time");
+        }
         let now = clock::now();
         let (modules, bus) = (Modules::default(), Bus::new()?);
         let switch = make(&config, bus.clone(), modules.clone())?;
@@ -188,6 +191,10 @@ impl Shared {
     fn reload(&self) -> Result<(), StartError> {
         let mut listeners = self.listeners();
         let config = load(&self.dir).ok_or(StartError::Config)?;
+        if config.amibox.test != self.core.config().amibox.test {
+            log::error!("amibox.conf: [test] is not changed while the server runs: start it anew");
+            return Err(StartError::Config);
+        }
         let bound = listeners.bind(&config)?;
         if config.amibox.switch != self.core.config().amibox.switch {
             log::warn!("amibox.conf: another switch is not taken before the next start");

@@ -44,6 +44,12 @@ pub trait Switch: Send + Sync {
         let _ = config;
     }
 
+    /// What time it is, for whatever is told with a time: Unix time in microseconds. `now` is what the world's clock says; a
+    /// switch whose calls go by another one says what that shows.
+    fn time(&self, now: u64) -> u64 {
+        now
+    }
+
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
     /// else waits. Exactly one answer is to be written.
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>);
@@ -164,7 +170,7 @@ pub struct Caller<'a> {
     pub user: &'a [u8],
     /// What the user may do.
     pub write: Classes,
-    /// Unix time in microseconds.
+    /// Unix time in microseconds, by [`Switch::time`].
     pub micros: u64,
     /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
     pub client: Option<BorrowedFd<'a>>,

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::ami::class::truth;
 use crate::config::Complaint;
-use crate::config::Config;
 use crate::config::Voicemail;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{self, Category, Document, Source};
+use crate::config::{Config, TestMode};
 
 use super::agents;
 use super::apps::{self, seconds};
@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) max_calls: Option<u32>,
     /// How many channels there may be at once.
     pub(crate) max_channels: usize,
+    pub(crate) test: TestMode,
 }
 
 /// What features.conf says: the digits that callers dial in a bridge.
@@ -87,6 +88,7 @@ impl Default for Settings {
             sound_time: 1_000_000,
             max_calls: None,
             max_channels: 100_000,
+            test: TestMode::default(),
         }
     }
 }
@@ -103,6 +105,7 @@ pub(crate) fn load(
         live_dangerously: config.asterisk.live_dangerously,
         max_calls: config.asterisk.maxcalls,
         voicemail: config.voicemail.clone(),
+        test: config.amibox.test,
         ..Settings::default()
     };
     if let Some(manager) = open(source, "manager.conf", complaints) {

@@ -10,6 +10,7 @@ mod parking;
 mod queues;
 mod states;
 mod status;
+mod testing;
 mod transfer;
 
 use crate::ami::{Message, Reply};
@@ -39,6 +40,7 @@ pub(super) enum Needs {
     Queues,
     Agents,
     Conferences,
+    TestMode,
 }
 
 /// Which parts of the switch are configured, a bit each.
@@ -53,6 +55,7 @@ impl Parts {
             (Needs::Queues, settings.queues.is_some()),
             (Needs::Agents, settings.agents.is_some()),
             (Needs::Conferences, settings.conferences.is_some()),
+            (Needs::TestMode, settings.test.enabled),
         ];
         let there = parts.into_iter().filter(|(_, is_there)| *is_there);
         Parts(there.fold(Needs::Nothing.bit(), |bits, (part, _)| bits | part.bit()))
@@ -73,6 +76,10 @@ pub(super) enum Answer {
     Waits(CallId),
     /// It is answered; queues.conf is to be read again.
     RereadQueues,
+    /// It is answered when that many microseconds have passed on a virtual clock.
+    Passes(u64),
+    /// It is answered when everything is as it was at the start.
+    Resets,
 }
 
 /// Somebody asks for an action.
@@ -145,6 +152,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     queues::ACTIONS,
     states::ACTIONS,
     status::ACTIONS,
+    testing::ACTIONS,
     transfer::ACTIONS,
 ];
 
