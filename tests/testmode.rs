@@ -234,7 +234,7 @@ fn what_is_off_is_not_there() {
 #[test]
 fn it_is_for_this_machine_alone() {
     let dir = TempDir::new("amibox-test-mode");
-    dir.write("manager.conf", &MANAGER.replace("127.0.0.1", "0.0.0.0").replace("@AMI_PORT@", "5038"));
+    dir.write("manager.conf", MANAGER.replace("127.0.0.1", "0.0.0.0").replace("@AMI_PORT@", "5038"));
     dir.write("amibox.conf", VIRTUAL);
     for check in [&["--check"][..], &[]] {
         let mut command = Command::new(binary());
