@@ -1,6 +1,7 @@
 //! TestAdvance, TestEvent and TestReset, amibox's own: for tests of software that listens. They are there with `[test]` in
 //! amibox.conf only.
 
+use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
 use crate::switch::{ActionSpec, Argument};
 
@@ -43,6 +44,7 @@ fn event(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         }
     }
     ask.engine.emit(event);
+    reply.then(Then::BehindEvents);
     done(reply, "Event told")
 }
 
