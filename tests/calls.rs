@@ -113,7 +113,8 @@ fn make_calls(port: u16, rate: usize, seconds: usize) -> (usize, Vec<Duration>) 
         let mut packets = Packets::default();
         let mut latencies = Vec::new();
         let mut logged_in = false;
-        while latencies.len() < calls {
+        // The mark is answered too.
+        while latencies.len() < calls + 1 {
             packets.read(&mut reading);
             while let Some(packet) = packets.next() {
                 if !packet.starts_with(b"Response: ") {
@@ -132,7 +133,6 @@ fn make_calls(port: u16, rate: usize, seconds: usize) -> (usize, Vec<Duration>) 
         let action = format!("Action: UserEvent\r\nUserEvent: {name}\r\n\r\n");
         ops.write_all(action.as_bytes()).expect("it reads");
     };
-    // The marks are answered too: the first before any call.
     sent.send(Instant::now()).expect("somebody reads");
     mark(&mut ops, "Begin");
     let begun = Instant::now();
