@@ -102,6 +102,10 @@ impl<S: Switch + ?Sized> Switch for Arc<S> {
         (**self).configure(config);
     }
 
+    fn time(&self, now: u64) -> u64 {
+        (**self).time(now)
+    }
+
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         (**self).perform(caller, message, reply);
     }
