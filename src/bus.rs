@@ -237,6 +237,20 @@ impl Bus {
         }
     }
 
+    /// Waits until the dispatcher has been through everything that has been published by now; gives up after a while. Called
+    /// without any lock.
+    pub fn settle(&self) {
+        let (head, until) = (self.head(), Instant::now() + EASE_LONGEST);
+        let mut log = self.lock();
+        while self.0.dispatched.load(Ordering::SeqCst) < head {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            log = self.0.eased.wait_timeout(log, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Log> {
         // Every change below is whole before anything could panic.
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner)

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         }
     };
     match command {
-        cli::Command::Actions => print!("{}", amibox::actions::reference(&Embedded::default())),
+        cli::Command::Actions => print!("{}", amibox::actions::reference(&Embedded::complete())),
         cli::Command::Help => print!("{}", cli::help()),
         cli::Command::Version => println!("amibox {}", amibox::VERSION),
         cli::Command::Db { export, state_dir } => {

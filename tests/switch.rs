@@ -76,6 +76,37 @@ fn a_file_can_be_read_again_by_itself() {
 }
 
 #[test]
+fn parts_that_come_with_a_reload_bring_their_actions_and_keep_them() {
+    let (server, mut ops) =
+        call_with(&[("manager.conf", MANAGER), ("extensions.conf", EXTENSIONS), ("devices.conf", DEVICES)]);
+    let unknown = |ops: &mut Conn, name: &str| {
+        ask(ops, &format!("Action: {name}\r\nQueue: support")).contains("Invalid/unknown command")
+    };
+    for name in ["QueueStatus", "QueueAdd", "Park", "Agents", "ConfbridgeList"] {
+        assert!(unknown(&mut ops, name), "{name}");
+        assert!(!ask(&mut ops, "Action: ListCommands").contains(&format!("{name}: ")), "{name}");
+    }
+    server.write_config("queues.conf", QUEUES);
+    server.write_config("res_parking.conf", "[default]\nparkpos => 701-720\n");
+    assert!(ask(&mut ops, "Action: Reload").starts_with("Response: Success"));
+    let has_come = |ops: &mut Conn| !unknown(ops, "QueueReset");
+    assert!(wait_until(&mut ops, has_come), "{}", server.log_tail());
+    let listed = ask(&mut ops, "Action: ListCommands");
+    for (name, is_there) in
+        [("QueueStatus", true), ("QueueAdd", true), ("Park", true), ("ConfbridgeList", false)]
+    {
+        assert_eq!(listed.contains(&format!("{name}: ")), is_there, "{name}: {listed}");
+    }
+    let queues = ask_list(&mut ops, "Action: QueueStatus", "QueueStatusComplete");
+    assert!(queues.contains("Queue: support") && queues.contains("Name: Alice"), "{queues}");
+    // A file that goes away does not take what may be in use.
+    std::fs::remove_file(server.etc().join("queues.conf")).expect("it is there");
+    assert!(ask(&mut ops, "Action: Reload").starts_with("Response: Success"));
+    assert!(ask_list(&mut ops, "Action: QueueStatus", "QueueStatusComplete").contains("Queue: support"));
+    assert_eq!(up(&mut ops), 3);
+}
+
+#[test]
 fn nothing_leads_out_whoever_asks() {
     let (server, mut ops) = call();
     let mark = server.etc().join("mark");
@@ -110,13 +141,17 @@ fn nothing_leads_out_whoever_asks() {
 
 /// A server on which three channels are up: a telephone, and both halves of a Local channel.
 fn call() -> (RunningServer, Conn) {
-    let files = [
+    call_with(&[
         ("manager.conf", MANAGER),
         ("extensions.conf", EXTENSIONS),
         ("devices.conf", DEVICES),
         ("queues.conf", QUEUES),
-    ];
-    let server = RunningServer::over(&files, &ServerOptions::default());
+    ])
+}
+
+/// The same on a server with these files.
+fn call_with(files: &[(&str, &str)]) -> (RunningServer, Conn) {
+    let server = RunningServer::over(files, &ServerOptions::default());
     let mut ops = server.connect(Door::Ami);
     ops.line(LIMIT).expect("a greeting");
     let answer = ask(&mut ops, "Action: Login\r\nUsername: ops\r\nSecret: s\r\nEvents: off");

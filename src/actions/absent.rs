@@ -157,7 +157,8 @@ pub(super) const ACTIONS: &[Row] = &[
                 Argument::optional("Base64Body", "The text in base64, which may have several lines."),
                 Argument::optional("Variable", "NAME=value, as often as needed."),
             ],
-            "There is no technology here that carries messages, so it always fails, and says that.",
+            "There is no technology here that carries messages, neither to telephones nor to the dialplan, so it always fails, and \
+             says that.",
         ),
         message_send,
     ),

@@ -78,7 +78,7 @@ impl Core {
     pub fn enter(&self, session: &Session, user: &Arc<User>, now: u64) -> Result<(), Failure> {
         let login = Login { read: user.read, write: user.write, user: Arc::clone(user) };
         self.take_place(session, &login, Classes::NONE)?;
-        self.tell_login(session, &login, now);
+        self.tell_login(session, &login, self.switch.time(now));
         Ok(())
     }
 
@@ -88,8 +88,9 @@ impl Core {
         self.metrics.login_failures.count();
         let address = session.peer.ip().to_canonical();
         log::warn!("login failed: user '{}' from {address}: {failure}", name.escape_ascii());
-        if let Some(event) = security::failure_event(failure, name, session, now) {
-            self.publish(event, now);
+        let told = self.switch.time(now);
+        if let Some(event) = security::failure_event(failure, name, session, told) {
+            self.publish(event, told);
         }
         let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +130,7 @@ fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
 
 #[inline(never)]
 fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>) {
-    let delay = call.core.tell_failure(call.session, name, failure, call.now);
+    let delay = call.core.tell_failure(call.session, name, failure, call.arrived);
     reply.error(if *failure == Failure::InUse { "Login Already In Use" } else { "Authentication failed" });
     reply.then(Then::CloseAfter(delay));
 }

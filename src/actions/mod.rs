@@ -93,6 +93,7 @@ impl Core {
         now: u64,
         random: fn() -> u64,
     ) -> Core {
+        let now = switch.time(now);
         let core = Core {
             table: RwLock::new(Arc::new(Table::new(&*switch))),
             config: Mutex::new(config),
@@ -122,7 +123,7 @@ impl Core {
     /// Puts another configuration in force, at that time. Sessions keep the classes that they logged in with.
     pub fn set_config(&self, config: Arc<Config>, now: u64) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        self.reloaded.store(now, Ordering::Relaxed);
+        self.reloaded.store(self.switch.time(now), Ordering::Relaxed);
         self.configure_others();
     }
 
@@ -143,7 +144,7 @@ impl Core {
     /// Publishes an event that happens at that time.
     pub fn publish(&self, event: crate::ami::Event, now: u64) {
         self.metrics.events_published.count();
-        self.bus.publish(event, now);
+        self.bus.publish(event, self.switch.time(now));
     }
 
     /// Every action that there is now.
@@ -168,9 +169,10 @@ impl Core {
         self.bus.configure(settings);
     }
 
-    /// Runs the action of a message for a session, and appends the answer to `out`: what the connection is to do then.
-    pub fn run(&self, session: &Session, message: &Message, now: u64, out: &mut Vec<u8>) -> Then {
-        self.run_for(session.stream().map(AsFd::as_fd), session, message, now, out)
+    /// Runs the action of a message for a session, at `arrived` by the world's clock (Unix time in microseconds), and appends
+    /// the answer to `out`: what the connection is to do then.
+    pub fn run(&self, session: &Session, message: &Message, arrived: u64, out: &mut Vec<u8>) -> Then {
+        self.run_for(session.stream().map(AsFd::as_fd), session, message, arrived, out)
     }
 
     /// The same for a session without a connection of its own: `client` is the socket of whoever waits for the answer.
@@ -179,12 +181,13 @@ impl Core {
         client: Option<BorrowedFd<'_>>,
         session: &Session,
         message: &Message,
-        now: u64,
+        arrived: u64,
         out: &mut Vec<u8>,
     ) -> Then {
         let mut reply = Reply::new(out, message.action_id());
         let (login, table) = (session.login(), self.table());
-        let call = Call { core: self, table: &table, session, client, login: login.as_ref(), message, now };
+        let (login, now) = (login.as_ref(), self.switch.time(arrived));
+        let call = Call { core: self, table: &table, session, client, login, message, arrived, now };
         self.metrics.actions.count();
         call.pass_gate(&mut reply);
         reply.outcome()
@@ -207,7 +210,9 @@ pub(crate) struct Call<'a> {
     /// Who runs it; `None` before login.
     pub(crate) login: Option<&'a Login>,
     pub(crate) message: &'a Message,
-    /// Unix time in microseconds.
+    /// When it came, by the world's clock: for what guards the server. Unix time in microseconds.
+    pub(crate) arrived: u64,
+    /// The same by the switch's clock: for what is told.
     pub(crate) now: u64,
 }
 

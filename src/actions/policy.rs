@@ -25,7 +25,7 @@ pub(super) fn admit(call: &Call<'_>, row: &Row, name: &[u8]) -> Result<(), Refus
     let Some(login) = call.login.filter(|_| !row.local) else { return Ok(()) };
     let user = &login.user;
     if let Some(rate) = user.actionrate
-        && !call.core.rates().take(&user.name, rate, call.now)
+        && !call.core.rates().take(&user.name, rate, call.arrived)
     {
         return Err(Refusal::TooMany(rate));
     }
@@ -59,7 +59,7 @@ impl Refusal {
 
     /// One line, but not for each of many.
     fn log(&self, call: &Call<'_>, name: &[u8], why: &dyn std::fmt::Display) {
-        let Some(left_out) = call.core.logs_refusal(call.user(), call.now) else { return };
+        let Some(left_out) = call.core.logs_refusal(call.user(), call.arrived) else { return };
         let (action, user) = (name.escape_ascii(), call.user().escape_ascii());
         let address = call.session.peer.ip().to_canonical();
         match left_out {

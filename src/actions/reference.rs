@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_page_has_every_action_and_command_once() {
-        let page = reference(&Embedded::default());
+        let page = reference(&Embedded::complete());
         for heading in ["### Ping", "### CoreShowChannels", "### ManagerKick"] {
             assert_eq!(page.lines().filter(|line| *line == heading).count(), 1, "{heading}");
         }

@@ -25,6 +25,8 @@ pub enum Then {
     CloseAfter(Duration),
     /// Wait for an event or for input, for so long at the most (`None`: without an end), and answer then.
     Wait(Option<Duration>),
+    /// Send the events that it caused first, to everybody, and the answer behind them: for tests, which then need not wait.
+    BehindEvents,
 }
 
 impl<'a> Reply<'a> {

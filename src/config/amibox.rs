@@ -2,8 +2,11 @@
 
 use super::complaint::{Complaint, quote};
 use super::gateway::{self, Gateway};
+use super::http::Http;
 use super::ini::{Document, Source};
-use super::settings::Settings;
+use super::manager::Manager;
+use super::settings::{Settings, header};
+use super::testmode::TestMode;
 
 /// What amibox.conf says.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub struct Amibox {
     pub metrics: bool,
     /// The servers of a gateway; none where the switch is another.
     pub gateway: Gateway,
+    /// `[test]`: whether tests may move time and tell events. Default: no.
+    pub test: TestMode,
 }
 
 /// What stands behind the interface.
@@ -35,6 +40,7 @@ impl Default for Amibox {
             switch: Switch::Embedded,
             metrics: false,
             gateway: Gateway::default(),
+            test: TestMode::default(),
         }
     }
 }
@@ -72,6 +78,23 @@ impl Amibox {
             amibox.gateway = Gateway::read(document, source, complaints);
         }
         amibox
+    }
+
+    /// `[test]`, once it is known who listens where: `http` and `manager`.
+    pub(super) fn read_test(
+        &self,
+        document: &Document,
+        manager: &Manager,
+        http: &Http,
+        complaints: &mut Vec<Complaint>,
+    ) -> TestMode {
+        let mode = TestMode::read(document, manager, http, complaints);
+        if mode.enabled && self.switch == Switch::Gateway {
+            let (file, line) = header(document, b"test");
+            let text = "[test]: the servers behind a gateway are real; switch = embedded expected";
+            complaints.push(Complaint::error(file, line, text));
+        }
+        mode
     }
 }
 

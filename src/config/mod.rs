@@ -19,6 +19,7 @@ pub mod manager;
 pub mod policy;
 pub mod secret;
 mod settings;
+pub mod testmode;
 pub mod voicemail;
 
 pub use amibox::Amibox;
@@ -29,6 +30,7 @@ pub use gateway::Gateway;
 pub use http::Http;
 pub use listen::Tls;
 pub use manager::Manager;
+pub use testmode::TestMode;
 pub use voicemail::Voicemail;
 
 use std::collections::HashSet;
@@ -95,7 +97,8 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let file = document("asterisk.conf", &mut complaints);
     let asterisk = Asterisk::read(&file, &mut complaints);
     let file = document("amibox.conf", &mut complaints);
-    let amibox = Amibox::read(&file, source, &mut complaints);
+    let mut amibox = Amibox::read(&file, source, &mut complaints);
+    amibox.test = amibox.read_test(&file, &manager, &http, &mut complaints);
     let file = document("voicemail.conf", &mut complaints);
     let voicemail = Voicemail::read(&file, &mut complaints);
     let complaints = in_order(complaints);

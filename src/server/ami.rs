@@ -34,8 +34,8 @@ pub(crate) fn serve(core: &Core, stream: Stream) {
         core.metrics.connections.count();
     }
     let transport = if stream.is_tls() { Transport::Tls } else { Transport::Tcp };
-    let session =
-        core.sessions.add(|id| Session::new(id, transport, peer, local, clock::now(), Some(stream)));
+    let since = core.switch.time(clock::now());
+    let session = core.sessions.add(|id| Session::new(id, transport, peer, local, since, Some(stream)));
     let _guard = Guard { core, session: &session };
     let mut connection = Connection::new(core, &session, Instant::now() + manager.authtimeout);
     if full {
@@ -159,7 +159,7 @@ impl<'a> Connection<'a> {
             let (taken, decoded) = self.decoder.decode(&self.input[used..self.filled]);
             used += taken;
             let message = self.decoder.message();
-            let now = clock::now();
+            let (now, before) = (clock::now(), self.out.len());
             let then = match decoded {
                 Decoded::More => break,
                 Decoded::Message => self.core.run(self.session, message, now, &mut self.out),
@@ -180,6 +180,7 @@ impl<'a> Connection<'a> {
                     self.wait(timeout, more)?;
                     actions::finish_wait(self.core, self.session, self.decoder.message(), &mut self.out)?;
                 }
+                Then::BehindEvents => self.put_events_before(before)?,
             }
             // The events that an action caused stand right behind its answer.
             while open && self.session.has_news(&self.core.bus) {
@@ -208,6 +209,18 @@ impl<'a> Connection<'a> {
             self.stream.wait(&waker, until)?;
             self.core.bus.forget(&waker);
         }
+        Ok(())
+    }
+
+    /// What stands in `out` from that place on goes behind all events that there are, and those are with everybody else first.
+    #[inline(never)]
+    fn put_events_before(&mut self, place: usize) -> Result<(), End> {
+        let answer = self.out.split_off(place);
+        while !self.session.catch_up(&self.core.bus, &mut self.out)? {
+            self.flush()?;
+        }
+        self.core.bus.settle();
+        self.out.extend_from_slice(&answer);
         Ok(())
     }
 

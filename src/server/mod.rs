@@ -93,21 +93,45 @@ impl Daemon {
     /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
     pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
         let config = load(dir).ok_or(StartError::Config)?;
-        let mut listeners = Listeners::default();
-        let bound = listeners.bind(&config)?;
-        let now = clock::now();
-        let (modules, bus) = (Modules::default(), Bus::new()?);
-        let switch: Box<dyn Switch> = match config.amibox.switch {
+        Daemon::serve(dir, config, |config, bus, modules| match config.amibox.switch {
             Kind::Embedded => {
                 let astdb =
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
-                let switch = Embedded::new(&config, astdb, bus.clone(), random(), now);
-                switch.set_modules(modules.clone());
+                let switch = Embedded::new(config, astdb, bus, random(), clock::now());
+                switch.set_modules(modules);
                 switch.start_clock(clock::now)?;
-                Box::new(switch)
+                Ok(Box::new(switch))
             }
-            Kind::Gateway => Box::new(Gateway::new(bus.clone(), clock::now, random)),
-        };
+            Kind::Gateway => Ok(Box::new(Gateway::new(bus, clock::now, random))),
+        })
+    }
+
+    /// The same before a switch of one's own: `make` is given the configuration and the log that the switch tells its events to.
+    /// What amibox.conf says of a switch does not count. (tests/modems.rs is an example.)
+    ///
+    /// # Errors
+    /// As those of [`Daemon::start`], and what `make` cannot do.
+    pub fn start_with(
+        dir: &Path,
+        make: impl FnOnce(&Config, Bus) -> io::Result<Box<dyn Switch>>,
+    ) -> Result<Daemon, StartError> {
+        let config = load(dir).ok_or(StartError::Config)?;
+        Daemon::serve(dir, config, |config, bus, _| Ok(make(config, bus)?))
+    }
+
+    fn serve(
+        dir: &Path,
+        config: Config,
+        make: impl FnOnce(&Config, Bus, Modules) -> Result<Box<dyn Switch>, StartError>,
+    ) -> Result<Daemon, StartError> {
+        let mut listeners = Listeners::default();
+        let bound = listeners.bind(&config)?;
+        if config.amibox.test.enabled {
+            log::warn!("this server is for tests: amibox.conf lets class test make up events and move time");
+        }
+        let now = clock::now();
+        let (modules, bus) = (Modules::default(), Bus::new()?);
+        let switch = make(&config, bus.clone(), modules.clone())?;
         let core = Arc::new(Core::new(Arc::new(config), bus, modules, switch, now, random));
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
@@ -167,6 +191,10 @@ impl Shared {
     fn reload(&self) -> Result<(), StartError> {
         let mut listeners = self.listeners();
         let config = load(&self.dir).ok_or(StartError::Config)?;
+        if config.amibox.test != self.core.config().amibox.test {
+            log::error!("amibox.conf: [test] is not changed while the server runs: start it anew");
+            return Err(StartError::Config);
+        }
         let bound = listeners.bind(&config)?;
         if config.amibox.switch != self.core.config().amibox.switch {
             log::warn!("amibox.conf: another switch is not taken before the next start");

@@ -11,6 +11,7 @@ pub mod gateway;
 
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use crate::ami::{Classes, Message, Reply};
 use crate::config::Config;
@@ -43,6 +44,12 @@ pub trait Switch: Send + Sync {
         let _ = config;
     }
 
+    /// What time it is, for whatever is told with a time: Unix time in microseconds. `now` is what the world's clock says; a
+    /// switch whose calls go by another one says what that shows.
+    fn time(&self, now: u64) -> u64 {
+        now
+    }
+
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
     /// else waits. Exactly one answer is to be written.
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>);
@@ -70,6 +77,57 @@ pub trait Switch: Send + Sync {
     /// Counters and gauges of its own, for whoever watches over the server.
     fn figures(&self) -> Vec<Figure> {
         Vec::new()
+    }
+}
+
+/// A switch that others hold too: the hardware behind it, or a test.
+impl<S: Switch + ?Sized> Switch for Arc<S> {
+    fn actions(&self) -> Vec<ActionSpec> {
+        (**self).actions()
+    }
+
+    fn edition(&self) -> u64 {
+        (**self).edition()
+    }
+
+    fn is_remote(&self) -> bool {
+        (**self).is_remote()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        (**self).trouble()
+    }
+
+    fn configure(&self, config: &Config) {
+        (**self).configure(config);
+    }
+
+    fn time(&self, now: u64) -> u64 {
+        (**self).time(now)
+    }
+
+    fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
+        (**self).perform(caller, message, reply);
+    }
+
+    fn commands(&self) -> &[CommandSpec] {
+        (**self).commands()
+    }
+
+    fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+        (**self).command(caller, words, screen)
+    }
+
+    fn stop(&self) {
+        (**self).stop();
+    }
+
+    fn calls(&self) -> Calls {
+        (**self).calls()
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        (**self).figures()
     }
 }
 
@@ -116,7 +174,7 @@ pub struct Caller<'a> {
     pub user: &'a [u8],
     /// What the user may do.
     pub write: Classes,
-    /// Unix time in microseconds.
+    /// Unix time in microseconds, by [`Switch::time`].
     pub micros: u64,
     /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
     pub client: Option<BorrowedFd<'a>>,

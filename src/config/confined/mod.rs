@@ -3,7 +3,7 @@
 //! A name is first made plain (`.` and `..` taken out), and what is then left below the folder is opened by the kernel with
 //! the order to stay beneath it (`openat2` with `RESOLVE_BENEATH`): symbolic links within the folder are followed, those
 //! that lead out are not, and nobody can swap one in between. Where the kernel does not do that, links are resolved first, and
-//! the path that comes out is walked component by component, following none. How files are written is [`replace`]'s part.
+//! the path that comes out is walked component by component, following none. How files are written is `replace`'s part.
 
 mod replace;
 

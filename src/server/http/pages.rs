@@ -186,6 +186,10 @@ impl<'r> Client<'r> {
         let now = clock::now();
         match core.run_for(Some(self.stream.as_fd()), session, message, now, wire) {
             Then::Continue => session.take_own(wire),
+            Then::BehindEvents => {
+                core.bus.settle();
+                session.take_own(wire);
+            }
             Then::Close => visit.end(),
             Then::CloseAfter(delay) => {
                 visit.end();
@@ -274,7 +278,8 @@ impl<'r> Client<'r> {
 
     fn session(&self, id: u64) -> Session {
         let transport = if self.stream.is_tls() { Transport::Https } else { Transport::Http };
-        Session::new(id, transport, self.stream.peer(), self.stream.local(), clock::now(), None)
+        let since = self.core.switch.time(clock::now());
+        Session::new(id, transport, self.stream.peer(), self.stream.local(), since, None)
     }
 
     /// Microseconds on the clock of the nonces. It is never 0: what is forgotten is older than all.

@@ -1,4 +1,4 @@
-//! The console commands `database show`, `showkey`, `get`, `put`, `del` and `deltree`.
+//! The console commands `database show`, `showkey`, `get`, `put`, `del` and `deltree`; and `query`, which says that it is not there.
 
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 
@@ -90,6 +90,16 @@ fn del_tree(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome 
     Outcome::Done
 }
 
+/// Says that there is no such thing here, and what to do instead.
+fn query(_: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+    if arguments.is_empty() {
+        return Outcome::Usage;
+    }
+    screen.line("This server's AstDB is no SQL database, so there are no queries of it.");
+    screen.line("See 'database show' and 'database showkey', or the action DBGetTree.");
+    Outcome::Failed
+}
+
 fn done(text: &str, screen: &mut Screen) -> Outcome {
     screen.line(text);
     Outcome::Done
@@ -119,6 +129,7 @@ const TABLE: &[(CommandSpec, Run)] = &[
     ),
     command(&["database", "get"], "<family> <key>", "Show a value of AstDB.", get),
     command(&["database", "put"], "<family> <key> <value>", "Store a value in AstDB.", put),
+    command(&["database", "query"], "<statement>", "Not there: AstDB is no SQL database here.", query),
     command(
         &["database", "show"],
         "[<family> [<key>]]",

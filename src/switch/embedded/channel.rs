@@ -74,6 +74,8 @@ pub(crate) struct Channel {
     /// When TIMEOUT(absolute) ends it.
     pub(crate) absolute: Option<u64>,
     pub(crate) timeouts: Timeouts,
+    /// Why it came to the extension `e` last.
+    pub(crate) exception: Option<Box<super::exceptions::Exception>>,
     /// Digits that nobody has taken yet.
     pub(crate) digits: Vec<u8>,
     pub(crate) groups: Vec<(Vec<u8>, Vec<u8>)>,
@@ -265,6 +267,7 @@ impl Channel {
             hangup_handlers: Vec::new(),
             absolute: None,
             timeouts: Timeouts::default(),
+            exception: None,
             digits: Vec::new(),
             groups: Vec::new(),
             muted_in: false,

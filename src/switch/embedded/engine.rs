@@ -163,6 +163,10 @@ impl Engine {
         let old = std::mem::replace(&mut self.settings, settings);
         self.configure_dialplan(dialplan);
         self.watch_devices(&old.devices);
+        if old.queues.is_none() {
+            // These are the first queues: who was a member of them in an earlier run is one again.
+            self.recall_members();
+        }
         self.queue_begin();
     }
 

@@ -6,6 +6,7 @@ use super::apps::Input;
 use super::causes;
 use super::channel::{ChannelId, Owner, State};
 use super::engine::{Engine, Timer};
+use super::exceptions::Trouble;
 use super::pbx::Runner;
 
 /// Something a channel hears from its far side.
@@ -135,8 +136,10 @@ impl Engine {
         if channel.ending {
             return;
         }
-        let place = super::channel::Place::new(&channel.place.context, b"T", 1);
-        if channel.runner == Runner::Dialplan && self.place_exists(id, &place) {
+        let context = channel.place.context.clone();
+        if channel.runner == Runner::Dialplan
+            && let Some(place) = self.place_for(id, Trouble::Absolute, &context)
+        {
             return self.redirect(&[(id, place)]);
         }
         if let Some(channel) = self.channels.get_mut(&id) {

@@ -22,6 +22,7 @@ mod device;
 mod dial;
 pub(crate) mod dialplan;
 mod engine;
+mod exceptions;
 mod features;
 mod frames;
 mod functions;
@@ -37,13 +38,14 @@ mod scenarios;
 mod scope;
 mod settings;
 mod states;
+mod test_mode;
 #[cfg(test)]
 mod testing;
 mod transfer;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -52,25 +54,28 @@ use crate::ami::{Message, Reply};
 use crate::bus::Bus;
 use crate::config::complaint::Level;
 use crate::config::ini::Source;
-use crate::config::{Complaint, Config, Disk};
+use crate::config::testmode::Clock;
+use crate::config::{Complaint, Config, Disk, TestMode};
 use crate::modules::Modules;
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
-use actions::{Answer, Ask, Row};
+use actions::{Answer, Ask, Parts, Row};
 use astdb::Store;
 use dialplan::{Dialplan, Scope};
 use engine::Engine;
 use originate::CallId;
 use scope::Asking;
 use settings::Settings;
+use test_mode::Start;
 
 /// The switch that is built in.
 pub struct Embedded {
     shared: Arc<Shared>,
     astdb: Arc<Store>,
-    /// The actions that are there with this configuration, and what runs each.
-    rows: Vec<&'static Row>,
+    /// Which parts have been configured since the start, as [`Parts`] has them: their actions are there. A part whose file goes away
+    /// stays, as it may have calls.
+    parts: AtomicU64,
     commands: Vec<CommandSpec>,
     /// The config folder, for files that are read again by themselves.
     folder: PathBuf,
@@ -85,8 +90,10 @@ struct Shared {
     /// Wakes those who wait for a call to be answered.
     settled: Condvar,
     bus: Option<Bus>,
-    /// Whether a thread moves time. Without one, whoever waits for something moves it himself.
+    /// Whether a thread moves time, or TestAdvance does. Without, whoever waits for something moves it himself.
     has_clock: AtomicBool,
+    /// Whether time stands still until TestAdvance moves it.
+    is_virtual: bool,
     stopped: AtomicBool,
 }
 
@@ -94,6 +101,10 @@ struct Inner {
     engine: Engine,
     /// Until when the clock's thread sleeps; 0 while it does not.
     sleeps_until: u64,
+    /// What TestReset goes back to; `None` where there are no tests.
+    start: Option<Start>,
+    /// How often that was done.
+    life: u64,
 }
 
 impl Default for Embedded {
@@ -111,6 +122,13 @@ pub fn check(config: &Config) -> Vec<Complaint> {
 }
 
 impl Embedded {
+    /// A switch with every action that there can be, which tells its events to nobody: for the reference page.
+    pub fn complete() -> Embedded {
+        let test = TestMode { enabled: true, ..TestMode::default() };
+        let settings = settings::Settings { test, ..settings::Settings::default() };
+        Embedded::with(settings, Dialplan::default(), Store::in_memory(), 0, 0, None)
+    }
+
     /// A switch as the config folder describes it, which keeps what is to survive in `astdb` and tells its events to `bus`.
     /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
     /// but for those who wait for something.
@@ -142,28 +160,56 @@ impl Embedded {
         bus: Option<Bus>,
     ) -> Embedded {
         let astdb = Arc::new(astdb);
+        let test = settings.test;
+        let virtual_start = match test.clock {
+            Clock::Virtual { epoch } => Some(epoch.unwrap_or(now)),
+            Clock::Real => None,
+        };
+        let (seed, now) =
+            if test.enabled { (test_mode::SEED, virtual_start.unwrap_or(now)) } else { (seed, now) };
+        let start = test.enabled.then(|| Start::new(&settings, &dialplan, &astdb, seed, virtual_start));
         let engine = Engine::new(settings, dialplan, Arc::clone(&astdb), seed, now);
-        let all = actions::FAMILIES.iter().copied().flatten();
-        let rows: Vec<&'static Row> = all.filter(|row| row.is_there(&engine.settings)).collect();
+        let parts = AtomicU64::new(Parts::of(&engine.settings).0);
         let commands = console::commands().chain(dialplan::actions::COMMANDS.iter().copied());
         let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
-            inner: Mutex::new(Inner { engine, sleeps_until: 0 }),
+            inner: Mutex::new(Inner { engine, sleeps_until: 0, start, life: 0 }),
             sooner: Condvar::new(),
             settled: Condvar::new(),
             bus,
-            has_clock: AtomicBool::new(false),
+            has_clock: AtomicBool::new(virtual_start.is_some()),
+            is_virtual: virtual_start.is_some(),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, rows, commands, folder: PathBuf::new() }
+        Embedded { shared: Arc::new(shared), astdb, parts, commands, folder: PathBuf::new() }
+    }
+
+    /// The actions that are there with this configuration, and what runs each.
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let parts = Parts(self.parts.load(Ordering::SeqCst));
+        actions::FAMILIES.iter().copied().flatten().filter(move |row| row.is_there(parts))
+    }
+
+    /// Runs something on the engine that may add parts to it.
+    fn reconfigure(&self, run: impl FnOnce(&mut Engine)) {
+        let parts = self.with_engine(0, |engine| {
+            run(engine);
+            Parts::of(&engine.settings)
+        });
+        self.parts.fetch_or(parts.0, Ordering::SeqCst);
     }
 
     /// Runs something on the engine at that time, and tells what follows from it.
     fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
         let mut inner = self.shared.lock();
-        inner.engine.advance(micros);
+        // On a virtual clock it is the time that it is.
+        let now = if self.shared.is_virtual { inner.engine.now } else { micros };
+        inner.engine.advance(now);
         let outcome = run(&mut inner.engine);
         inner.engine.settle();
+        if self.shared.is_virtual {
+            inner.finish();
+        }
         let wrote = std::mem::take(&mut inner.engine.wrote);
         self.shared.publish(&mut inner);
         drop(inner);
@@ -180,6 +226,8 @@ impl Embedded {
         match answer {
             Answer::Done => {}
             Answer::RereadQueues => drop(self.reread_queues()),
+            Answer::Passes(micros) => self.pass(micros, reply),
+            Answer::Resets => self.reset(reply),
             Answer::Waits(call) => {
                 let answered = self.shared.wait_for(call);
                 actions::settle_originate(answered, reply);
@@ -190,13 +238,19 @@ impl Embedded {
     /// Reads the files of queues again, and nothing else; whether they could be read.
     fn reread_queues(&self) -> bool {
         let read = self.reread(|files, complaints| settings::load_queues(files, complaints));
-        read.map(|queues| self.with_engine(0, |engine| engine.configure_queues(queues))).is_some()
+        let Some(queues) = read else { return false };
+        self.start_with(|start| start.settings.queues.clone_from(&queues));
+        self.reconfigure(|engine| engine.configure_queues(queues));
+        true
     }
 
     /// Reads extensions.conf again, and nothing else; whether it could be read.
     fn reread_dialplan(&self) -> bool {
         let read = self.reread(|files, complaints| settings::load_dialplan(files, complaints));
-        read.map(|dialplan| self.with_engine(0, |engine| engine.configure_dialplan(dialplan))).is_some()
+        let Some(dialplan) = read else { return false };
+        self.start_with(|start| start.dialplan.clone_from(&dialplan));
+        self.with_engine(0, |engine| engine.configure_dialplan(dialplan));
+        true
     }
 
     fn reread<T>(&self, load: impl FnOnce(&dyn Source, &mut Vec<Complaint>) -> T) -> Option<T> {
@@ -219,11 +273,15 @@ impl Embedded {
         self.shared.lock().engine.modules = modules;
     }
 
-    /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds.
+    /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds. Where the clock is a
+    /// virtual one there is nothing to start.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub fn start_clock(&self, clock: fn() -> u64) -> io::Result<()> {
+        if self.shared.is_virtual {
+            return Ok(());
+        }
         let shared = Arc::clone(&self.shared);
         shared.has_clock.store(true, Ordering::SeqCst);
         thread::Builder::new()
@@ -262,18 +320,27 @@ impl Drop for Embedded {
 
 impl Switch for Embedded {
     fn actions(&self) -> Vec<ActionSpec> {
-        let own = self.rows.iter().map(|row| row.spec.clone());
+        let own = self.rows().map(|row| row.spec.clone());
         own.chain(astdb_actions::ACTIONS.iter().chain(dialplan::actions::ACTIONS).cloned()).collect()
+    }
+
+    fn edition(&self) -> u64 {
+        self.parts.load(Ordering::SeqCst)
     }
 
     fn configure(&self, config: &Config) {
         let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
-        self.with_engine(0, |engine| engine.configure(settings, dialplan));
+        self.start_with(|start| (start.settings, start.dialplan) = (settings.clone(), dialplan.clone()));
+        self.reconfigure(|engine| engine.configure(settings, dialplan));
+    }
+
+    fn time(&self, now: u64) -> u64 {
+        if self.shared.is_virtual { self.shared.lock().engine.now } else { now }
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         let name = message.action().unwrap_or_default();
-        if let Some(row) = self.rows.iter().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
+        if let Some(row) = self.rows().find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name)) {
             return self.perform_own(row, caller, message, reply);
         }
         let name = name.to_ascii_lowercase();
@@ -341,15 +408,30 @@ impl Switch for Embedded {
     }
 }
 
+impl Inner {
+    /// Does what is due now, where no thread will: only a dialplan that runs in circles leaves something.
+    fn finish(&mut self) {
+        for _ in 0..test_mode::MAX_PORTIONS {
+            let now = self.engine.now;
+            if self.engine.next_deadline().is_none_or(|at| at > now) {
+                return;
+            }
+            self.engine.advance(now);
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A thread that panics ends its own connection; the engine's changes are small and each is whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells what has happened, in order, and wakes who waits.
-    fn publish(&self, inner: &mut Inner) {
-        for (event, micros) in inner.engine.take_events() {
+    /// Tells what has happened, in order, and wakes who waits: how many events those were.
+    fn publish(&self, inner: &mut Inner) -> usize {
+        let events = inner.engine.take_events();
+        let count = events.len();
+        for (event, micros) in events {
             if let Some(bus) = &self.bus {
                 bus.publish(event, micros);
             }
@@ -360,6 +442,7 @@ impl Shared {
         if inner.engine.next_deadline().is_some_and(|at| at < inner.sleeps_until) {
             self.sooner.notify_all();
         }
+        count
     }
 
     /// Waits until a call is settled: whether it was answered.

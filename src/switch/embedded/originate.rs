@@ -88,6 +88,16 @@ enum Reason {
     Congestion = 8,
 }
 
+impl Calls {
+    /// Takes the place of others that are all given up: whoever waits for one of them learns that, and no id comes twice.
+    pub(crate) fn succeed(&mut self, others: Calls) {
+        self.made = others.made;
+        let waited = others.calls.into_iter().filter(|(_, call)| call.request.for_whom == Whose::Waiting);
+        self.settled.extend(others.settled);
+        self.settled.extend(waited.map(|(id, _)| (id, false)));
+    }
+}
+
 impl Engine {
     /// Makes a call. What becomes of it, [`Engine::outcome`] tells, or whoever the request says is told.
     pub(crate) fn originate(&mut self, request: Request) -> CallId {

@@ -2,12 +2,13 @@
 
 use crate::ami::Classes;
 
-use super::apps::{self, Activity};
+use super::apps::{self, Activity, Input};
 use super::cel;
 use super::channel::{ChannelId, Owner, Place};
 use super::dialplan::arguments;
 use super::dialplan::substitute;
 use super::engine::{Engine, Timer};
+use super::exceptions::Trouble;
 use super::frames::Frame;
 use super::originate::CallId;
 use super::scope::Asking;
@@ -64,6 +65,8 @@ pub(crate) enum Then {
     Dial(ChannelId),
     /// The call of the channel itself, by that caller.
     Leg(ChannelId),
+    /// The caller of a queue that the channel, a member's, has answered.
+    Member(ChannelId),
     /// The call before whose legs the caller itself ran it.
     Predial,
 }
@@ -182,8 +185,10 @@ impl Engine {
         let place = channel.place.clone();
         let first = Place { priority: 1, ..place.clone() };
         if place.priority == 1 || !self.place_exists(id, &first) {
-            let invalid = Place::new(&place.context, b"i", 1);
-            if place.exten != b"i" && self.place_exists(id, &invalid) {
+            if place.exten != b"i"
+                && place.exten != b"e"
+                && let Some(invalid) = self.place_for(id, Trouble::Invalid, &place.context)
+            {
                 self.set_channel_variable(id, b"INVALID_EXTEN", &place.exten);
                 return self.resume(id, Flow::Jump(invalid));
             }
@@ -213,6 +218,9 @@ impl Engine {
         channel.end_told |= tells;
         if tells {
             self.tell_soft_hangup(id);
+        }
+        if ran == Runner::Routine {
+            self.routine_gone(id);
         }
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let last = Place::new(&channel.place.context, b"h", 1);
@@ -392,6 +400,19 @@ impl Engine {
         self.finish(id);
     }
 
+    /// A channel ends in a subroutine: the caller who waits for that is told.
+    fn routine_gone(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let cause = channel.hangup_cause;
+        let waits = |frame: &GosubFrame| match frame.then {
+            Then::Dial(caller) | Then::Member(caller) => Some(caller),
+            _ => None,
+        };
+        if let Some(caller) = channel.gosubs.iter().rev().find_map(waits) {
+            self.feed(caller, Input::Outgoing(id, Frame::Hangup(cause)));
+        }
+    }
+
     /// A subroutine that somebody waits for is over.
     fn routine_over(&mut self, id: ChannelId, then: Then) {
         if let Some(channel) = self.channels.get_mut(&id) {
@@ -405,6 +426,7 @@ impl Engine {
             Then::Originate(call) => self.originate_call(call),
             Then::Handler => self.finish(id),
             Then::Dial(caller) => self.dial_routine_over(caller, id),
+            Then::Member(caller) => self.queue_routine_over(caller, id),
             Then::Predial => self.dial_predial_over(id),
             Then::Leg(caller) => self.dial_leg_ready(caller, id),
         }

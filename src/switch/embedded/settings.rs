@@ -6,9 +6,10 @@ use std::path::Path;
 
 use crate::ami::class::truth;
 use crate::config::Complaint;
-use crate::config::Config;
+use crate::config::Voicemail;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{self, Category, Document, Source};
+use crate::config::{Config, TestMode};
 
 use super::agents;
 use super::apps::{self, seconds};
@@ -38,12 +39,14 @@ pub(crate) struct Settings {
     pub(crate) agents: Option<Vec<agents::Agent>>,
     pub(crate) conferences: Option<conference::Settings>,
     pub(crate) devices: Devices,
+    pub(crate) voicemail: Voicemail,
     /// How long a sound takes, in microseconds.
     pub(crate) sound_time: u64,
     /// `maxcalls` of asterisk.conf: with so many calls there are no others.
     pub(crate) max_calls: Option<u32>,
     /// How many channels there may be at once.
     pub(crate) max_channels: usize,
+    pub(crate) test: TestMode,
 }
 
 /// What features.conf says: the digits that callers dial in a bridge.
@@ -52,6 +55,8 @@ pub(crate) struct Features {
     pub(crate) atxfer: Vec<u8>,
     pub(crate) blindxfer: Vec<u8>,
     pub(crate) disconnect: Vec<u8>,
+    /// Empty: none.
+    pub(crate) parkcall: Vec<u8>,
     pub(crate) atxfer_abort: Vec<u8>,
     /// How long whom an attended transfer calls may ring, in microseconds.
     pub(crate) atxfer_no_answer: u64,
@@ -79,9 +84,11 @@ impl Default for Settings {
             agents: Some(Vec::new()),
             conferences: Some(conference::Settings::default()),
             devices: Devices::default(),
+            voicemail: Voicemail::default(),
             sound_time: 1_000_000,
             max_calls: None,
             max_channels: MAX_CHANNELS,
+            test: TestMode::default(),
         }
     }
 }
@@ -97,6 +104,8 @@ pub(crate) fn load(
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
         max_calls: config.asterisk.maxcalls,
+        voicemail: config.voicemail.clone(),
+        test: config.amibox.test,
         ..Settings::default()
     };
     if let Some(manager) = open(source, "manager.conf", complaints) {
@@ -118,6 +127,7 @@ pub(crate) fn load(
         read(map, "atxfer", &mut own.atxfer);
         read(map, "blindxfer", &mut own.blindxfer);
         read(map, "disconnect", &mut own.disconnect);
+        read(map, "parkcall", &mut own.parkcall);
         read(general, "atxferabort", &mut own.atxfer_abort);
         if let Some(time) = general.and_then(|general| general.get("atxfernoanswertimeout")).and_then(seconds)
         {

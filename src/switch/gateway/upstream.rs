@@ -63,8 +63,8 @@ struct State {
 
 /// Whether the server is there.
 enum Link {
-    /// It is being tried for the first time.
-    Starting,
+    /// It is being tried for the first time, or the first time since it was lost: since when.
+    Trying(Instant),
     Up {
         host: String,
         address: SocketAddr,
@@ -143,7 +143,7 @@ impl Upstream {
             tls: tls.map_err(|error| error.to_string()),
             ids,
             state: Mutex::new(State {
-                link: Link::Starting,
+                link: Link::Trying(Instant::now()),
                 idle: VecDeque::new(),
                 open: 0,
                 time: 0,
@@ -175,7 +175,7 @@ impl Upstream {
     /// Waits until the first try is over.
     pub(super) fn await_first_try(&self, until: Instant) {
         let mut state = self.lock();
-        while matches!(state.link, Link::Starting) {
+        while matches!(state.link, Link::Trying(_)) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -244,9 +244,10 @@ impl Upstream {
             let now = Instant::now();
             let is_next = state.turns.may_go(ticket);
             let trouble = state.link.trouble();
+            let may_wait = matches!(state.link, Link::Trying(since) if now < since + TRY_PATIENCE);
             let idle = if is_next && trouble.is_none() { state.take_idle() } else { None };
-            let may_open = is_next && state.open < self.settings.pool;
-            if let Some(fault) = trouble {
+            let may_open = is_next && trouble.is_none() && state.open < self.settings.pool;
+            if let Some(fault) = trouble.filter(|_| !may_wait) {
                 state.leave(ticket);
                 return Err(fault);
             } else if let Some(connection) = idle {
@@ -290,8 +291,8 @@ impl Upstream {
         let mut quiet = Quiet::default();
         while !self.is_stopped() {
             let mut lost = self.missing();
+            let mut was_up = false;
             for (host, address) in self.addresses(&mut lost) {
-                let was_up;
                 (was_up, lost.why) = self.attend(&host, address, listener);
                 lost.address = address.to_string();
                 if self.is_stopped() {
@@ -303,7 +304,8 @@ impl Upstream {
                     break;
                 }
             }
-            self.set_link(Link::Down(lost.why.clone()));
+            // Whoever asks meanwhile waits a moment for the first try: most connections that break are back at once.
+            self.set_link(if was_up { Link::Trying(Instant::now()) } else { Link::Down(lost.why.clone()) });
             if quiet.may_log(&lost.why, Instant::now()) {
                 log::warn!("server {} at {}: {}", self.name().escape_ascii(), lost.address, lost.why);
             }
@@ -420,6 +422,7 @@ impl Upstream {
         let mut heard = Instant::now();
         let mut asked: Option<Instant> = None;
         let mut swept = heard;
+        let mut text = 0;
         loop {
             let due = asked.unwrap_or(heard) + self.settings.keepalive;
             match connection.listen(&self.stop, due.min(swept + SWEEP))? {
@@ -430,12 +433,23 @@ impl Upstream {
                     while let Some(packet) = connection.packet()? {
                         match packet.kind() {
                             Kind::Event => {
+                                text = 0;
                                 count += 1;
                                 listener.event(self, packet.text());
                             }
                             // What keeps the connection alive is answered too.
                             Kind::Response if packet.value("Ping") == b"Pong" => {}
-                            Kind::Response | Kind::Text => self.count_stray(),
+                            Kind::Response => self.count_stray(),
+                            Kind::Text if text == MAX_TEXT => {
+                                return Err(io::Error::new(
+                                    io::ErrorKind::InvalidData,
+                                    "it does not speak AMI",
+                                ));
+                            }
+                            Kind::Text => {
+                                text += 1;
+                                self.count_stray();
+                            }
                         }
                     }
                     self.figures.events.fetch_add(count, Ordering::Relaxed);
@@ -539,7 +553,7 @@ impl Link {
     fn trouble(&self) -> Option<Fault> {
         match self {
             Link::Up { .. } => None,
-            Link::Starting => Some(Fault::Down("it is being connected to".to_owned())),
+            Link::Trying(_) => Some(Fault::Down("it is being connected to".to_owned())),
             Link::Down(why) => Some(Fault::Down(why.clone())),
         }
     }
@@ -575,6 +589,9 @@ fn is_gone(client: BorrowedFd<'_>) -> bool {
 /// The action that lists channels.
 const CHANNELS: &str = "CoreShowChannels";
 
+/// How long an action waits for a server that has just been lost, or is being tried for the first time.
+const TRY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How often whoever waits for a connection looks whether its client is still there.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -587,6 +604,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// How long a server that stays away for changing reasons is not spoken of in the log.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
+
+/// How many lines of text, which belong to nothing, may come between two events.
+const MAX_TEXT: usize = 10_000;
 
 /// How many of the addresses that a name stands for are tried.
 const MAX_ADDRESSES: usize = 8;

@@ -10,6 +10,7 @@ mod parking;
 mod queues;
 mod states;
 mod status;
+mod testing;
 mod transfer;
 
 use crate::ami::{Message, Reply};
@@ -39,6 +40,32 @@ pub(super) enum Needs {
     Queues,
     Agents,
     Conferences,
+    TestMode,
+}
+
+/// Which parts of the switch are configured, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts(pub(super) u64);
+
+impl Parts {
+    /// Those that have a file.
+    pub(super) fn of(settings: &Settings) -> Parts {
+        let parts = [
+            (Needs::Parking, settings.parking.is_some()),
+            (Needs::Queues, settings.queues.is_some()),
+            (Needs::Agents, settings.agents.is_some()),
+            (Needs::Conferences, settings.conferences.is_some()),
+            (Needs::TestMode, settings.test.enabled),
+        ];
+        let there = parts.into_iter().filter(|(_, is_there)| *is_there);
+        Parts(there.fold(Needs::Nothing.bit(), |bits, (part, _)| bits | part.bit()))
+    }
+}
+
+impl Needs {
+    fn bit(self) -> u64 {
+        1 << self as u32
+    }
 }
 
 /// Whether an action is answered.
@@ -49,6 +76,10 @@ pub(super) enum Answer {
     Waits(CallId),
     /// It is answered; queues.conf is to be read again.
     RereadQueues,
+    /// It is answered when that many microseconds have passed on a virtual clock.
+    Passes(u64),
+    /// It is answered when everything is as it was at the start.
+    Resets,
 }
 
 /// Somebody asks for an action.
@@ -69,14 +100,8 @@ impl Row {
     }
 
     /// Whether it is there.
-    pub(super) fn is_there(&self, settings: &Settings) -> bool {
-        match self.needs {
-            Needs::Nothing => true,
-            Needs::Parking => settings.parking.is_some(),
-            Needs::Queues => settings.queues.is_some(),
-            Needs::Agents => settings.agents.is_some(),
-            Needs::Conferences => settings.conferences.is_some(),
-        }
+    pub(super) fn is_there(&self, parts: Parts) -> bool {
+        parts.0 & self.needs.bit() != 0
     }
 }
 
@@ -127,6 +152,7 @@ pub(super) const FAMILIES: &[&[Row]] = &[
     queues::ACTIONS,
     states::ACTIONS,
     status::ACTIONS,
+    testing::ACTIONS,
     transfer::ACTIONS,
 ];
 

@@ -3,6 +3,7 @@
 use super::super::channel::{ChannelId, Place};
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
+use super::super::exceptions::Trouble;
 use super::super::frames::Frame;
 use super::super::options::Options;
 use super::super::pbx::Flow;
@@ -109,14 +110,12 @@ fn over(engine: &mut Engine, id: ChannelId, state: Digits) {
             Flow::Next
         }
         Kind::Extension { context } => {
-            let exten = if state.got.is_empty() { b"t".to_vec() } else { state.got.clone() };
-            let place = Place::new(&context, &exten, 1);
-            let invalid = Place::new(&context, b"i", 1);
-            if engine.place_exists(id, &place) {
+            let place = Place::new(&context, &state.got, 1);
+            if state.got.is_empty() {
+                engine.place_for(id, Trouble::Response, &context).map_or(Flow::Next, Flow::Jump)
+            } else if engine.place_exists(id, &place) {
                 Flow::Jump(place)
-            } else if state.got.is_empty() {
-                Flow::Next
-            } else if engine.place_exists(id, &invalid) {
+            } else if let Some(invalid) = engine.place_for(id, Trouble::Invalid, &context) {
                 engine.set_channel_variable(id, b"INVALID_EXTEN", &state.got);
                 Flow::Jump(invalid)
             } else {

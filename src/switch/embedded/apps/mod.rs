@@ -9,12 +9,13 @@ mod flow;
 mod messages;
 mod recording;
 mod variables;
+mod voicemail;
 
 use super::channel::ChannelId;
 use super::engine::Engine;
 use super::frames::Frame;
 use super::pbx::Flow;
-use super::{agents, conference, dial, parking, queue};
+use super::{agents, conference, dial, exceptions, parking, queue};
 
 /// An application.
 pub(crate) struct App {
@@ -36,6 +37,8 @@ pub(crate) enum Activity {
     Idle,
     /// It lets time pass.
     Sleep(Sleep),
+    /// It leaves a message.
+    VoiceMail(Box<voicemail::Leaving>),
     /// It waits for digits.
     Digits(Box<digits::Digits>),
     /// It calls others, or talks to one of them.
@@ -163,6 +166,7 @@ impl Engine {
                 channel.alarm += 1;
                 self.resume(id, if sleep.then == Rest::Next { Flow::Next } else { Flow::End });
             }
+            Activity::VoiceMail(state) => voicemail::feed(self, id, state, input),
             Activity::Digits(state) => digits::feed(self, id, state, input),
             Activity::Dial(state) => self.dial_feed(id, state, input),
             Activity::Queue(state) => self.queue_feed(id, state, input),
@@ -179,7 +183,11 @@ impl Engine {
     /// What a channel does is given up: it ends, or goes elsewhere.
     pub(crate) fn cancel(&mut self, id: ChannelId, activity: Activity) {
         match activity {
-            Activity::Idle | Activity::Sleep(_) | Activity::Digits(_) | Activity::Bridged => {}
+            Activity::Idle
+            | Activity::Sleep(_)
+            | Activity::Digits(_)
+            | Activity::VoiceMail(_)
+            | Activity::Bridged => {}
             Activity::Dial(state) => self.dial_cancel(id, *state),
             Activity::Queue(state) => self.queue_cancel(id, *state),
             Activity::Agi(state) => agi::cancel(self, id, *state),
@@ -210,6 +218,8 @@ const FAMILIES: &[&[App]] = &[
     messages::APPS,
     recording::APPS,
     variables::APPS,
+    voicemail::APPS,
+    exceptions::APPS,
     agi::APPS,
     dial::APPS,
     queue::caller::APPS,

@@ -13,6 +13,7 @@ pub mod text;
 mod tree;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -201,6 +202,24 @@ impl Store {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Makes everything as it was when [`Store::get_tree`] told these entries, and does not wait for the disk.
+    ///
+    /// # Errors
+    /// As for [`Store::put_soon`].
+    pub fn restore_soon(&self, entries: &[Entry]) -> Result<(), Error> {
+        self.writer.write_soon(|tree| {
+            let kept: BTreeMap<&Arc<[u8]>, &Value> =
+                entries.iter().map(|entry| (&entry.path, &entry.value)).collect();
+            let now = tree.below(b"");
+            let new = now.iter().filter(|entry| !kept.contains_key(&entry.path));
+            let gone = new.map(|entry| Change { path: KeyPath::known(&entry.path), value: None });
+            let back = entries
+                .iter()
+                .map(|entry| Change { path: KeyPath::known(&entry.path), value: Some(entry.value.clone()) });
+            (gone.chain(back).collect(), ())
+        })
     }
 
     /// Waits until everything that was written before is on the disk, or was refused.

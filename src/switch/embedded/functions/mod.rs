@@ -35,6 +35,7 @@ const TABLES: &[&[Row]] = &[
     super::queue::members::FUNCTIONS,
     super::agents::FUNCTIONS,
     super::conference::FUNCTIONS,
+    super::exceptions::FUNCTIONS,
 ];
 
 /// The channel that asks.

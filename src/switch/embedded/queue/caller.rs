@@ -26,10 +26,14 @@ pub(crate) struct Waiting {
     pub(super) legs: Vec<Leg>,
     /// When the members that are called now began to be.
     pub(super) rang: u64,
+    /// How long the one who answered had rung, in seconds.
+    pub(super) ring: u64,
     /// Members that did not answer in this round.
     pub(super) tried: Vec<Vec<u8>>,
     pub(super) phase: Phase,
     rule: Vec<u8>,
+    /// The subroutine that the member runs before they talk; empty for none.
+    pub(super) routine: Vec<u8>,
     /// Its alarm is for the end of ringing, for calling again, or for leaving.
     pub(super) due: Due,
 }
@@ -45,6 +49,10 @@ pub(super) struct Leg {
 pub(super) enum Phase {
     Waiting,
     Ringing,
+    /// The member who has answered runs a subroutine first; how long the caller has waited, in seconds.
+    Routine {
+        hold: u64,
+    },
     /// Since when they talk.
     Talking {
         since: u64,
@@ -100,9 +108,11 @@ fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         priority,
         legs: Vec::new(),
         rang: 0,
+        ring: 0,
         tried: Vec::new(),
         phase: Phase::Waiting,
         rule,
+        routine: if part(6).is_empty() { config.member_gosub.clone() } else { part(6) },
         due: Due::Retry,
     };
     if waiting.options.has(b'r') {
@@ -275,11 +285,7 @@ impl Engine {
                 let gone =
                     waiting.legs.first().and_then(|leg| self.channel(leg.channel)).is_none_or(|c| c.ending);
                 self.queue_complete(id, &mut waiting, if gone { "agent" } else { "transfer" });
-                if waiting.options.has(b'c') {
-                    self.set_channel_variable(id, b"QUEUESTATUS", b"CONTINUE");
-                    return self.resume(id, Flow::Next);
-                }
-                self.resume(id, Flow::End);
+                self.queue_after(id, &waiting);
             }
             Input::Frame(_) => {
                 if let Some(channel) = self.channel_mut(id) {
@@ -287,6 +293,15 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// What follows for a caller whom a member has left.
+    pub(super) fn queue_after(&mut self, id: ChannelId, waiting: &Waiting) {
+        if waiting.options.has(b'c') {
+            self.set_channel_variable(id, b"QUEUESTATUS", b"CONTINUE");
+            return self.resume(id, Flow::Next);
+        }
+        self.resume(id, Flow::End);
     }
 
     /// Takes a caller off the list, and tells it.
@@ -339,7 +354,15 @@ impl Engine {
     /// A caller ends, or goes elsewhere.
     pub(crate) fn queue_cancel(&mut self, id: ChannelId, mut waiting: Waiting) {
         match waiting.phase {
-            Phase::Talking { .. } => self.queue_complete(id, &mut waiting, "caller"),
+            Phase::Talking { .. } => {
+                let is_over = self.channel(id).is_none_or(|channel| channel.ending);
+                self.queue_complete(id, &mut waiting, if is_over { "caller" } else { "transfer" });
+            }
+            Phase::Routine { .. } => {
+                if let Some(leg) = self.queue_unused(&waiting) {
+                    self.soft_hangup(leg, None);
+                }
+            }
             _ => self.queue_abandon(id, waiting),
         }
     }
@@ -347,7 +370,8 @@ impl Engine {
     /// Takes a caller out of a queue, on a client's behalf; `false` where it does not wait there. (queues/queue-caller-withdrawn.)
     pub(crate) fn withdraw(&mut self, id: ChannelId, queue: &[u8], info: &[u8]) -> bool {
         let waits = |waiting: &Waiting| {
-            waiting.queue.eq_ignore_ascii_case(queue) && !matches!(waiting.phase, Phase::Talking { .. })
+            waiting.queue.eq_ignore_ascii_case(queue)
+                && matches!(waiting.phase, Phase::Waiting | Phase::Ringing)
         };
         if !self.waiting(id).is_some_and(waits) {
             return false;

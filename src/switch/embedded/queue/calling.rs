@@ -6,11 +6,12 @@ use super::super::apps::Activity;
 use super::super::bridge::{After, Kind};
 use super::super::causes;
 use super::super::channel::{ChannelId, Owner, State};
-use super::super::dial::status_of;
+use super::super::dial::{gosub_target, status_of};
 use super::super::engine::Engine;
 use super::super::frames::Frame;
 use super::super::local::{Target, WantedIds};
 use super::super::options::Options;
+use super::super::pbx::{Runner, Then};
 use super::Member;
 use super::caller::{Due, Leg, Phase, Waiting};
 use super::settings::AutoPause;
@@ -162,6 +163,16 @@ impl Engine {
     ) {
         let found = waiting.legs.iter().position(|own| own.channel == leg);
         let (name, rang) = (waiting.queue.clone(), waiting.rang);
+        if let Phase::Routine { .. } = waiting.phase {
+            if found.is_some() && matches!(frame, Frame::Hangup(_)) {
+                self.queue_unused(&waiting);
+                return self.queue_after(id, &waiting);
+            }
+            if let Some(channel) = self.channel_mut(id) {
+                channel.activity = Activity::Queue(waiting);
+            }
+            return;
+        }
         let failed = match (&frame, found) {
             (Frame::Busy, Some(at)) => Some((at, "BUSY")),
             (Frame::Congestion, Some(at)) => Some((at, "CONGESTION")),
@@ -223,8 +234,53 @@ impl Engine {
         if config.as_ref().is_some_and(|config| config.set_queue_var) {
             self.set_queue_variables(id, &name);
         }
+        let (leg, ring) = (own.channel, (now - rang) / 1_000_000);
+        waiting.legs = vec![own];
+        waiting.ring = ring;
+        let routine = gosub_target(&waiting.routine);
+        if !waiting.routine.is_empty() && self.gosub(leg, &routine, Then::Member(id)) {
+            waiting.phase = Phase::Routine { hold };
+            if let Some(channel) = self.channel_mut(leg) {
+                channel.runner = Runner::Routine;
+            }
+            self.later(leg);
+            if let Some(channel) = self.channel_mut(id) {
+                channel.activity = Activity::Queue(waiting);
+            }
+            return;
+        }
+        self.queue_connect(id, waiting, hold);
+    }
+
+    /// The subroutine that a member ran is over.
+    pub(crate) fn queue_routine_over(&mut self, id: ChannelId, leg: ChannelId) {
+        let is_own = |waiting: &Waiting| waiting.legs.first().is_some_and(|own| own.channel == leg);
+        let hold = match self.waiting(id).filter(|waiting| is_own(waiting)).map(|waiting| waiting.phase) {
+            Some(Phase::Routine { hold }) => hold,
+            _ => return self.soft_hangup(leg, None),
+        };
+        let activity = self.channel_mut(id).map(|channel| std::mem::take(&mut channel.activity));
+        if let Some(Activity::Queue(waiting)) = activity {
+            self.queue_connect(id, waiting, hold);
+        }
+    }
+
+    /// They never talked: the member is free again. Its channel.
+    pub(super) fn queue_unused(&mut self, waiting: &Waiting) -> Option<ChannelId> {
+        let leg = waiting.legs.first()?;
+        if let Some(member) = self.queues.member_mut(&waiting.queue, &leg.interface) {
+            member.ringing = false;
+        }
+        self.queue_wake(&waiting.queue);
+        Some(leg.channel)
+    }
+
+    /// A caller and the member who has answered talk.
+    fn queue_connect(&mut self, id: ChannelId, mut waiting: Box<Waiting>, hold: u64) {
+        let Some(own) = waiting.legs.first().cloned() else { return };
+        let (name, ring, now) = (waiting.queue.clone(), waiting.ring, self.now);
         self.tell_agent("AgentConnect", id, own.channel, &name, &own.interface, &own.name, |event| {
-            event.header("HoldTime", hold).header("RingTime", (now - rang) / 1_000_000);
+            event.header("HoldTime", hold).header("RingTime", ring);
         });
         if let Some(member) = self.queues.member_mut(&name, &own.interface) {
             (member.ringing, member.in_call) = (false, true);
@@ -232,7 +288,6 @@ impl Engine {
             self.tell_member("QueueMemberStatus", &name, &member);
         }
         let leg = own.channel;
-        waiting.legs = vec![own];
         waiting.phase = Phase::Talking { since: now, hold };
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Queue(waiting);

@@ -350,6 +350,19 @@ fn waiting(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> 
     Ok(queue_named(asking, arguments)?.waiting.len().to_string().into_bytes())
 }
 
+/// The caller at a place of a queue, from 1 on; the first one where none is said. Empty where nobody is.
+fn caller_at(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    let parts = arguments::split(arguments, 2);
+    let queue = queue_named(asking, arguments::get(&parts, 0))?;
+    let place = match arguments::get(&parts, 1) {
+        b"" => 1,
+        text => std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0_usize),
+    };
+    let caller = place.checked_sub(1).and_then(|at| queue.waiting.get(at));
+    let channel = caller.and_then(|id| asking.engine.channel(*id));
+    Ok(channel.map(|channel| channel.name.clone()).unwrap_or_default())
+}
+
 fn exists(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(vec![b'0' + u8::from(asking.engine.queues.get(arguments).is_some())])
 }
@@ -425,6 +438,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     Row::new("QUEUE_MEMBER_COUNT", "(queue)", "How many members a queue has.", count),
     Row::new("QUEUE_MEMBER_LIST", "(queue)", "The interfaces of a queue's members.", list),
     Row::new("QUEUE_WAITING_COUNT", "(queue)", "How many callers wait in a queue.", waiting),
+    Row::new("QUEUE_GET_CHANNEL", "(queue[,place])", "The caller at a place of a queue.", caller_at),
     Row::new("QUEUE_EXISTS", "(queue)", "1 if there is such a queue, else 0.", exists),
     Row::new("QUEUE_MEMBER_PENALTY", "(queue,interface)", "The penalty of a member.", read_penalty)
         .writes(write_penalty),

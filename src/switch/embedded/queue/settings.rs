@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) set_interface_var: bool,
     pub(crate) set_queue_var: bool,
     pub(crate) default_rule: Vec<u8>,
+    /// `membergosub`: the subroutine that a member who has answered runs first.
+    pub(crate) member_gosub: Vec<u8>,
     pub(crate) members: Vec<StaticMember>,
 }
 
@@ -259,6 +261,7 @@ impl Config {
             set_interface_var: truth("setinterfacevar", false),
             set_queue_var: truth("setqueuevar", false),
             default_rule: get("defaultrule").to_vec(),
+            member_gosub: get("membergosub").to_vec(),
             members: members.filter(|member| !member.interface.is_empty()).collect(),
         }
     }

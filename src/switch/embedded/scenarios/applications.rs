@@ -71,6 +71,7 @@ fn applications_act_upon_calls() {
         ],
         "ADDED 2 2",
     );
+    check(&["Set(X=${QUEUE_GET_CHANNEL(q)}${QUEUE_GET_CHANNEL(q,0)}${QUEUE_GET_CHANNEL(q,x)}.)"], ".");
     check(&["RemoveQueueMember(q,PJSIP/a)", "Set(X=${RQMSTATUS})"], "NOTDYNAMIC");
     check(&["PauseQueueMember(q,PJSIP/a)", "Set(X=${PQMSTATUS} ${QUEUE_MEMBER(q,paused)})"], "PAUSED 1");
     check(

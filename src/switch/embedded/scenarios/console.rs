@@ -105,6 +105,15 @@ fn channels_are_shown_and_ended() {
 }
 
 #[test]
+fn the_database_is_not_queried_and_says_so() {
+    let stage = stage();
+    let (outcome, lines) = stage.try_command("database query \"SELECT * FROM astdb\"");
+    assert_eq!(outcome, Some(Outcome::Failed));
+    assert!(lines[0].contains("no SQL database") && lines[1].contains("database show"), "{lines:?}");
+    assert_eq!(stage.try_command("database query").0, Some(Outcome::Usage));
+}
+
+#[test]
 fn words_are_described() {
     let stage = stage();
     assert_eq!(
@@ -120,4 +129,35 @@ fn words_are_described() {
     };
     check("core show applications", &["Queue", "Dial", "GosubIf", "ConfBridge"]);
     check("core show functions", &["DB(", "CALLERID(", "STRFTIME(", "QUEUE_MEMBER("]);
+}
+
+/// What dialplans of others use most: each is there, and what leads out of the switch is not.
+#[test]
+fn what_dialplans_use_is_there() {
+    let applications = "Answer Busy Congestion Progress Ringing Hangup NoOp Verbose Log Wait WaitExten Set MSet Goto GotoIf \
+        GotoIfTime ExecIf Exec Gosub GosubIf Return StackPop While EndWhile ExitWhile ContinueWhile Random Dial Originate \
+        Bridge BridgeWait Park ParkedCall Queue AddQueueMember RemoveQueueMember PauseQueueMember UnpauseQueueMember \
+        ConfBridge Playback Background Read SayDigits SendDTMF SendText UserEvent DBdel DBdeltree DumpChan Echo \
+        ChannelRedirect SoftHangup Transfer MessageSend AGI RaiseException VoiceMail";
+    let functions = "CALLERID CONNECTEDLINE REDIRECTING CHANNEL CDR DB DB_EXISTS DB_KEYS DEVICE_STATE EXTENSION_STATE \
+        PRESENCE_STATE HINT GLOBAL SHARED LOCAL IF IFTIME ISNULL EXISTS SET LEN CUT FIELDQTY FILTER REGEX REPLACE \
+        STRREPLACE TOUPPER TOLOWER STRFTIME MATH INC DEC RAND MD5 SHA1 BASE64_ENCODE BASE64_DECODE URIENCODE URIDECODE \
+        HASH ARRAY SORT TIMEOUT HANGUPCAUSE QUEUE_EXISTS QUEUE_GET_CHANNEL QUEUE_MEMBER QUEUE_MEMBER_COUNT \
+        QUEUE_MEMBER_LIST QUEUE_MEMBER_PENALTY QUEUE_VARIABLES QUEUE_WAITING_COUNT GROUP GROUP_COUNT EXCEPTION";
+    let stage = stage();
+    let check = |what: &str, names: &str, expect: Outcome| {
+        for name in names.split(' ').filter(|name| !name.is_empty()) {
+            let (outcome, lines) = stage.try_command(&format!("core show {what} {name}"));
+            assert_eq!(outcome, Some(expect), "{what} {name}: {lines:?}");
+        }
+    };
+    check("application", applications, Outcome::Done);
+    check("function", functions, Outcome::Done);
+    check("application", "System TrySystem ExternalIVR MYSQL", Outcome::Failed);
+    check("function", "SHELL FILE CURL ODBC", Outcome::Failed);
+    // These are variables.
+    for name in ["EPOCH", "DATETIME", "TIMESTAMP"] {
+        let answer = stage.ask(&format!("Action: Getvar\nVariable: {name}\n"));
+        assert!(answer.lines().any(|line| line.starts_with("Value: ") && line.len() > 7), "{answer}");
+    }
 }

@@ -170,3 +170,18 @@ fn it_is_tried_again() {
     let told = stage.told_of(&["DialEnd", "UserEvent"], &["DialStatus", "Status"]);
     assert_eq!(told[..4], ["DialEnd NOANSWER", "DialEnd NOANSWER", "DialEnd NOANSWER", "UserEvent NOANSWER"]);
 }
+
+#[test]
+fn a_call_is_over_whose_callee_goes_in_its_subroutine() {
+    let dialplan = "[default]\nexten => go,1,Dial(PJSIP/a,10,U(long))\n same => n,UserEvent(Next)\n\
+                    exten => h,1,UserEvent(Over,Status: ${DIALSTATUS})\n\
+                    [long]\nexten => s,1,Wait(60)\n same => n,Return\n";
+    let mut stage = Stage::new(&[("extensions.conf", dialplan), ("devices.conf", DEVICES)]);
+    stage.ask("Action: Originate\nChannel: Local/go@default/n\nApplication: Wait\nData: 600\nAsync: yes\n");
+    stage.pass(3000);
+    let answer = stage.ask("Action: Hangup\nChannel: PJSIP/a-00000001\n");
+    assert!(answer.contains("Success"), "{answer}");
+    stage.pass(1000);
+    assert_eq!(stage.told_of(&["UserEvent"], &["UserEvent", "Status"]), ["UserEvent Over ANSWER"]);
+    assert_eq!(stage.command("core show channels count")[0], "0 active channels");
+}

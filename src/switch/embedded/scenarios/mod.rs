@@ -6,4 +6,5 @@ mod core;
 mod devices;
 mod dial;
 mod queues;
+mod specials;
 mod transfers;

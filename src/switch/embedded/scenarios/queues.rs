@@ -17,9 +17,20 @@ behaviour = unreachable
 
 const DIALPLAN: &str = "\
 [default]
+exten => _g.,1,Answer(10)
+ same => n,Queue(${EXTEN:1},${OPTIONS},,,,,${ROUTINE})
+ same => n,UserEvent(Left,Status: ${QUEUESTATUS})
 exten => _q.,1,Answer(10)
  same => n,Queue(${EXTEN:1},${OPTIONS},,,${LIMIT})
  same => n,UserEvent(Left,Status: ${QUEUESTATUS},Member: ${MEMBERINTERFACE},Penalty: ${MEMBERPENALTY})
+[short]
+exten => s,1,UserEvent(Says,Status: ${CHANNEL(name)},Member: ${ARG1})
+ same => n,Wait(1)
+ same => n,Return
+[long]
+exten => s,1,Wait(3)
+ same => n,UserEvent(Says,Status: too late)
+ same => n,Return
 ";
 
 /// A switch with these queues.
@@ -197,4 +208,53 @@ fn a_thousand_callers_wait_and_are_all_served_or_leave() {
     assert_eq!(count("QueueCallerAbandon") + count("AgentConnect"), 1000);
     assert!(count("AgentConnect") > 90, "{}", count("AgentConnect"));
     assert_eq!(stage.command("core show channels count")[0], "0 active channels");
+}
+
+#[test]
+fn a_member_runs_a_subroutine_before_the_talk() {
+    let ring = |queues: &str, options: &str, routine: &str| {
+        let stage = stage(queues, "");
+        stage.ask(&format!(
+            "Action: Originate\nChannel: Local/gx@default/n\nApplication: Wait\nData: 600\nAsync: yes\n\
+             Variable: ROUTINE={routine},OPTIONS={options}\n"
+        ));
+        stage
+    };
+    let names = ["UserEvent", "AgentConnect", "AgentComplete", "QueueCallerAbandon", "BridgeEnter"];
+    let headers = ["UserEvent", "Status", "Member", "Interface", "HoldTime", "TalkTime", "Reason"];
+    let check = |queues: &str, options: &str, routine: &str, expect: &[&str]| {
+        let mut stage = ring(queues, options, routine);
+        stage.pass(20_000);
+        let told: Vec<String> =
+            stage.told_of(&names, &headers).into_iter().filter(|told| told != "BridgeEnter").collect();
+        assert_eq!(told, expect, "{options} {routine}");
+        assert_eq!(stage.command("core show channels count")[0], "0 active channels", "{routine}");
+        assert!(stage.command("queue show x").iter().any(|line| line.contains("Not in use")), "{routine}");
+    };
+    let queue = "[x]\nmember => PJSIP/a\n";
+    let talk = ["AgentConnect PJSIP/a 0", "AgentComplete PJSIP/a 0 5 agent"];
+    check(queue, "", "nothing", &talk);
+    let shorter = "AgentComplete PJSIP/a 0 4 agent";
+    let said = "UserEvent Says PJSIP/a-00000001 hello";
+    check(queue, "", "short^s^1(hello)", &[said, talk[0], shorter]);
+    check(
+        &format!("{queue}membergosub = short\n"),
+        "",
+        "",
+        &["UserEvent Says PJSIP/a-00000001", talk[0], shorter],
+    );
+    // One of them goes while it runs.
+    for (gone, options, expect) in [
+        ("PJSIP/a-00000001", "", &[][..]),
+        ("PJSIP/a-00000001", "c", &["UserEvent Left CONTINUE"]),
+        ("Local/gx@default-00000000;1", "", &[]),
+    ] {
+        let mut stage = ring(queue, options, "long");
+        stage.pass(1500);
+        assert!(stage.ask(&format!("Action: Hangup\nChannel: {gone}\n")).contains("Success"));
+        stage.pass(10_000);
+        assert_eq!(stage.told_of(&names, &headers), expect, "{gone} {options}");
+        assert_eq!(stage.command("core show channels count")[0], "0 active channels", "{gone} {options}");
+        assert!(stage.command("queue show x").iter().any(|line| line.contains("Not in use")), "{gone}");
+    }
 }

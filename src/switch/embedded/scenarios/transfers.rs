@@ -4,7 +4,7 @@ use super::super::testing::Stage;
 
 const DIALPLAN: &str = "\
 [default]
-exten => bob,1,Dial(PJSIP/bob,30,tTg)
+exten => bob,1,Dial(PJSIP/bob,30,tTkKg)
  same => n,UserEvent(After,Status: ${DIALSTATUS})
 exten => carol,1,Dial(PJSIP/carol,30)
 exten => dave,1,Dial(PJSIP/dave,30)
@@ -28,7 +28,8 @@ fn talk() -> Stage {
     let mut stage = Stage::new(&[
         ("extensions.conf", DIALPLAN),
         ("devices.conf", DEVICES),
-        ("features.conf", "[featuremap]\natxfer = *2\nblindxfer = #1\n"),
+        ("features.conf", "[featuremap]\natxfer = *2\nblindxfer = #1\nparkcall = #72\n"),
+        ("res_parking.conf", "[default]\nparkpos => 701-720\nparkingtime => 30\ncomebacktoorigin = no\n"),
     ]);
     let call =
         "Action: Originate\nChannel: PJSIP/alice\nContext: default\nExten: bob\nPriority: 1\nAsync: yes\n";
@@ -211,4 +212,28 @@ fn digits_transfer_where_dial_permits_it() {
     }
     stage.pass(1000);
     assert!(bridges(&mut stage).contains(&format!("Local/700@default-00000002;1 {ALICE}")));
+}
+
+#[test]
+fn a_digit_code_parks_the_other_one() {
+    for (parker, parkee) in [(BOB, ALICE), (ALICE, BOB)] {
+        let mut stage = talk();
+        for digit in "#72".chars() {
+            stage.ask(&format!("Action: PlayDTMF\nChannel: {parker}\nDigit: {digit}\nReceive: yes\n"));
+            stage.pass(150);
+        }
+        stage.pass(1000);
+        let told = stage.told_of(&["ParkedCall"], &["ParkeeChannel", "ParkerDialString", "ParkingSpace"]);
+        let device = &parker[..parker.len() - "-00000000".len()];
+        assert_eq!(told, [format!("ParkedCall {parkee} {device} 701")]);
+        assert_eq!(bridges(&mut stage), [parkee], "{parker}");
+        hang_up(&mut stage, parkee);
+        stage.pass(1000);
+        assert_eq!(stage.command("core show channels count")[0], "0 active channels", "{parker}");
+    }
+    // Without a code nothing is parked.
+    let mut stage = talk();
+    stage.ask(&format!("Action: PlayDTMF\nChannel: {BOB}\nDigit: 7\nReceive: yes\n"));
+    stage.pass(1000);
+    assert_eq!(bridges(&mut stage), [format!("{ALICE} {BOB}")]);
 }
