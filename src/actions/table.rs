@@ -100,10 +100,9 @@ impl Row {
         self
     }
 
-    /// Whether someone may run it, once the login is seen to: any one of its classes will do.
+    /// Whether someone may run it, once the login is seen to.
     pub(super) fn is_permitted(&self, login: Option<&Login>) -> bool {
-        let write = login.map_or(Classes::NONE, |login| login.write);
-        self.spec.classes.is_empty() || self.spec.classes.intersects(write)
+        self.spec.permits(login.map_or(Classes::NONE, |login| login.write))
     }
 }
 

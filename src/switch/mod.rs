@@ -227,6 +227,11 @@ impl ActionSpec {
         }
     }
 
+    /// Whether somebody with those write classes may run it: any one of its own will do.
+    pub const fn permits(&self, write: Classes) -> bool {
+        self.classes.is_empty() || self.classes.intersects(write)
+    }
+
     /// Says which version had it first.
     #[must_use]
     pub const fn since(mut self, version: &'static str) -> ActionSpec {

@@ -38,6 +38,18 @@ fn actionids_come_back_as_they_were_or_not_at_all() {
 }
 
 #[test]
+fn more_headers_than_a_server_reads_are_refused_here() {
+    let fake = Fake::start(Manner::default());
+    let gateway = Setup::before(fake.port()).ready();
+    let mut client = gateway.client("boss");
+    let ask = |headers: usize| format!("Action: StrangeDo\n{}Mark: x", "X: y\n".repeat(headers - 1));
+    assert!(client.ask(&ask(126)).is_success());
+    check_error(&client.ask(&ask(127)));
+    assert_eq!(fake.count("StrangeDo"), 1);
+    gateway.check();
+}
+
+#[test]
 fn what_is_asked_arrives_as_it_was_said() {
     let fake = Fake::start(Manner::default());
     let gateway = Setup::before(fake.port()).ready();

@@ -71,6 +71,24 @@ fn server_chooses_and_is_told() {
 }
 
 #[test]
+fn each_servers_own_list_says_who_may() {
+    let lax = Fake::start(Manner::default().listing("Sweep: A.  (Priv: call,all)\n"));
+    let strict = Fake::start(Manner::default().listing("Sweep: A.  (Priv: system,all)\n"));
+    let gateway = Setup::default()
+        .upstream("lax", lax.port(), "")
+        .upstream("strict", strict.port(), "")
+        .general("")
+        .ready();
+    let mut client = gateway.client("agent");
+    client.ask("Action: Sweep");
+    let got = client.ask("Action: Sweep\nServer: strict\nActionID: 1");
+    assert_eq!(got.lines, ["Response: Error", "ActionID: 1", "Message: Permission denied"]);
+    client.ask("Action: Sweep\nServer: *");
+    assert_eq!((lax.count("Sweep"), strict.count("Sweep")), (2, 0));
+    gateway.check();
+}
+
+#[test]
 fn another_default_and_tags_by_choice() {
     let (gateway, _a, b) = two("default = b\nservertag = no");
     let mut client = gateway.client("boss");

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Garbage(&'static str),
     /// The client who asked has gone.
     Gone,
+    /// By that server's list the client's classes do not permit the action.
+    Denied,
 }
 
 impl Fault {
@@ -46,6 +48,7 @@ impl Fault {
             ),
             Fault::Garbage(what) => format!("Server {server} sent {what}"),
             Fault::Gone => format!("Server {server} was not waited for"),
+            Fault::Denied => "Permission denied".to_owned(),
         }
     }
 }

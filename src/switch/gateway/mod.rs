@@ -35,7 +35,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ami::class::truth;
-use crate::ami::decode::MAX_LINE;
 use crate::ami::{Classes, Event, Message, Reply};
 use crate::bus::Bus;
 use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
@@ -202,9 +201,8 @@ impl Switch for Gateway {
             return reply.error(refusal);
         }
         let servers = self.shared.servers();
-        // Over HTTP a parameter can be longer than any line: a server might take what is left of it for another line.
-        if message.lines().any(|line| line.text.len() > LONGEST_LINE) {
-            return reply.error("A header is too long for the server");
+        if let Some(refusal) = request::refusal(message) {
+            return reply.error(refusal);
         }
         match self.shared.target(&servers, message) {
             Ok(Target::One(server)) => match self.shared.ask(&servers, &server, caller, message) {
@@ -294,6 +292,16 @@ impl Shared {
         Ok(Target::One(Arc::clone(default)))
     }
 
+    /// Whether those classes permit the action by that server's own list. The gate has asked the list that all make together,
+    /// where the default server's word counts first; what one server does not list, it answers itself.
+    fn permits(&self, server: &Upstream, action: &[u8], write: Classes) -> bool {
+        let learned = self.learned();
+        let mut specs = learned.get(&server.number).into_iter().flatten();
+        specs
+            .find(|spec| spec.name.as_bytes().eq_ignore_ascii_case(action))
+            .is_none_or(|spec| spec.permits(write))
+    }
+
     /// Asks one server, unless somebody else has just asked it the same.
     fn ask(
         &self,
@@ -303,6 +311,9 @@ impl Shared {
         message: &Message,
     ) -> Result<Arc<Answer>, Fault> {
         let action = message.action().unwrap_or_default();
+        if !self.permits(server, action, caller.write) {
+            return Err(Fault::Denied);
+        }
         let limit = Limit::new(servers.actiontimeout + own_timeout(action, message));
         let ask = || {
             let id = self.ids.make(message.action_id());
@@ -459,9 +470,6 @@ fn own_timeout(action: &[u8], message: &Message) -> Duration {
         Duration::from_millis(milliseconds.unwrap_or(ORIGINATE)).min(LONGEST)
     }
 }
-
-/// The longest line, its ending aside.
-const LONGEST_LINE: usize = MAX_LINE - 2;
 
 /// How long an Originate rings that does not say, in milliseconds.
 const ORIGINATE: u64 = 30_000;

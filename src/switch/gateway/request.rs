@@ -1,8 +1,21 @@
 //! An action on its way upstream: the client's lines, under an ActionID of ours.
 
 use crate::ami::Message;
+use crate::ami::decode::{MAX_LINE, MAX_LINES};
+use crate::ami::message::Line;
 
 use super::id::OurId;
+
+/// Why an action cannot go upstream: a server would read another one, or none, and not say whose it was.
+pub(super) fn refusal(message: &Message) -> Option<&'static str> {
+    // Over HTTP a parameter can be longer than any line: a server might take what is left of it for another line.
+    if message.lines().any(|line| line.text.len() > LONGEST_LINE) {
+        return Some("A header is too long for the server");
+    }
+    // The client may have sent no ActionID: ours is a line more. (events/user-event-128-lines.)
+    let lines = message.lines().filter(is_theirs).count() + OURS_SENT;
+    (lines > MAX_LINES).then_some("Too many headers for the server: 126 may go with Action and ActionID")
+}
 
 /// The bytes of a client's action for a server. There is one Action line, the one that the gate has looked at, and one
 /// ActionID; the `Server` line was for us.
@@ -13,11 +26,16 @@ pub(super) fn render(action: &[u8], message: &Message, id: &OurId) -> Vec<u8> {
         bytes.extend_from_slice(b": ");
         push_line(value, &mut bytes);
     }
-    for line in message.lines().filter(|line| !OURS.iter().any(|name| line.is(name))) {
+    for line in message.lines().filter(is_theirs) {
         push_line(line.text, &mut bytes);
     }
     bytes.extend_from_slice(b"\r\n");
     bytes
+}
+
+/// Whether a line goes up as it came.
+fn is_theirs(line: &Line<'_>) -> bool {
+    !OURS.iter().any(|name| line.is(name))
 }
 
 /// A line stays one line, whatever a server takes for the end of one.
@@ -31,6 +49,12 @@ fn push_line(text: &[u8], bytes: &mut Vec<u8>) {
 /// The headers that do not go upstream as they came.
 const OURS: &[&str] = &["Action", "ActionID", "Server"];
 
+/// How many of those lines go up.
+const OURS_SENT: usize = 2;
+
+/// The longest line, its ending aside.
+const LONGEST_LINE: usize = MAX_LINE - 2;
+
 /// Most actions are shorter.
 const USUAL_SIZE: usize = 256;
 
@@ -38,6 +62,27 @@ const USUAL_SIZE: usize = 256;
 mod tests {
     use super::super::id::Ids;
     use super::*;
+
+    #[test]
+    fn what_a_server_could_not_read_does_not_go_up() {
+        let check = |first: &[&str], more: usize, length: usize, expect: bool| {
+            let mut message = Message::new();
+            let filler = format!("X: {}", "y".repeat(length - 3));
+            let more = std::iter::repeat_n(&*filler, more);
+            first.iter().copied().chain(more).for_each(|line| message.push_line(line.as_bytes()));
+            assert_eq!(
+                refusal(&message).is_some(),
+                expect,
+                "{first:?} and {more} of {length}",
+                more = message.len()
+            );
+        };
+        check(&["Action: A"], 126, 10, false);
+        check(&["Action: A"], 127, 10, true);
+        check(&["Action: A", "ActionID: 1", "Server: x"], 126, 10, false);
+        check(&["Action: A"], 1, LONGEST_LINE, false);
+        check(&["Action: A"], 1, LONGEST_LINE + 1, true);
+    }
 
     #[test]
     fn lines_go_up_as_they_came_but_for_ours() {
