@@ -19,12 +19,8 @@ impl SessionId {
     /// Reads the value of one `Cookie` header: the last session cookie with a usable value counts. Names go in any case,
     /// quotes may be missing, zeros may lead. (http/cookie-forms, http/several-cookies.)
     pub fn from_header(header: &[u8]) -> Option<SessionId> {
-        header.split(|&b| b == b';').rev().find_map(|pair| {
-            let mut parts = pair.splitn(2, |&b| b == b'=');
-            let name = parts.next()?.trim_ascii();
-            let value = parts.next()?.trim_ascii();
-            name.eq_ignore_ascii_case(NAME.as_bytes()).then(|| SessionId::parse(unquoted(value))).flatten()
-        })
+        let named = |(name, value)| is_session(name).then(|| SessionId::parse(value)).flatten();
+        pairs(header).rev().find_map(named)
     }
 
     fn parse(hex: &[u8]) -> Option<SessionId> {
@@ -59,6 +55,22 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// The cookies of one `Cookie` header that are not the session's: that one is not for pages to show.
+pub fn others(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pairs(header).filter(|(name, _)| !is_session(name))
+}
+
+fn pairs(header: &[u8]) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+    header.split(|&b| b == b';').filter_map(|pair| {
+        let at = pair.iter().position(|&b| b == b'=')?;
+        Some((pair[..at].trim_ascii(), unquoted(pair[at + 1..].trim_ascii())))
+    })
+}
+
+fn is_session(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(NAME.as_bytes())
+}
+
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
 }
@@ -66,6 +78,12 @@ fn unquoted(value: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_cookies_are_shown_and_the_session_is_not() {
+        let shown: Vec<_> = others(b"a=1; b=\"2=3\";c; Mansession_ID=\"12\" ; d =").collect();
+        assert_eq!(shown, [(&b"a"[..], &b"1"[..]), (b"b", b"2=3"), (b"d", b"")]);
+    }
 
     #[test]
     fn the_last_usable_cookie_counts() {

@@ -2,6 +2,7 @@
 //!
 //! Rows, their endings and the last line are those of the transcripts; all above the table is ours.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::blocks::{Field, OPAQUE, Repeats, blocks, fields, opaque_lines};
@@ -55,19 +56,31 @@ pub fn encode(wire: &[u8], form: Form, out: &mut Vec<u8>) {
     });
 }
 
-/// The status page, from its rows of names and values. (http/https-status-page, http/prefix.)
-pub fn status(rows: &[(&str, Vec<u8>)], out: &mut Vec<u8>) {
+/// The status page: what the server says of itself, what the request asked with, and the cookies that came with it.
+/// (http/https-status-page, http/prefix.)
+pub fn status(server: &[(&str, Vec<u8>)], variables: &[Pair<'_>], cookies: &[Pair<'_>], out: &mut Vec<u8>) {
     head("HTTP status", out);
     out.extend_from_slice(b"<table>\r\n");
-    for (name, value) in rows {
+    for (name, value) in server {
         let _ = write!(out, "<tr><td><i>{name}</i></td><td><b>");
         escape(value, out);
         out.extend_from_slice(b"</b></td></tr>\r\n");
     }
-    out.extend_from_slice(RULE);
-    out.extend_from_slice(RULE);
+    for (kind, pairs) in [("Variable", variables), ("Cookie", cookies)] {
+        out.extend_from_slice(RULE);
+        for (name, value) in pairs {
+            let _ = write!(out, "<tr><td><i>{kind} '");
+            escape(name, out);
+            out.extend_from_slice(b"'</i></td><td><b>");
+            escape(value, out);
+            out.extend_from_slice(b"</b></td></tr>\r\n");
+        }
+    }
     out.extend_from_slice(b"</table></body></html>\r\n");
 }
+
+/// A name and its value.
+pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// Escapes markup; all other bytes stay as they are. (http/control-characters-manager.)
 pub fn escape(text: &[u8], out: &mut Vec<u8>) {
@@ -156,16 +169,29 @@ mod tests {
 
     #[test]
     fn the_status_page_has_its_rows() {
-        let mut out = Vec::new();
-        status(&[("Server", b"A & B".to_vec()), ("Prefix", Vec::new())], &mut out);
-        let page = String::from_utf8(out).unwrap();
-        let table = page.find("<table>").unwrap();
-        assert_eq!(
-            &page[table..],
-            "<table>\r\n<tr><td><i>Server</i></td><td><b>A &amp; B</b></td></tr>\r\n\
-             <tr><td><i>Prefix</i></td><td><b></b></td></tr>\r\n\
-             <tr><td colspan=\"2\"><hr></td></tr>\r\n<tr><td colspan=\"2\"><hr></td></tr>\r\n\
-             </table></body></html>\r\n"
+        let check = |variables: &[Pair<'_>], cookies: &[Pair<'_>], expect: &str| {
+            let mut out = Vec::new();
+            status(&[("Server", b"A & B".to_vec()), ("Prefix", Vec::new())], variables, cookies, &mut out);
+            let page = String::from_utf8(out).unwrap();
+            let table = page.find("<table>").unwrap();
+            let expect = format!(
+                "<table>\r\n<tr><td><i>Server</i></td><td><b>A &amp; B</b></td></tr>\r\n\
+                 <tr><td><i>Prefix</i></td><td><b></b></td></tr>\r\n{expect}</table></body></html>\r\n"
+            );
+            assert_eq!(&page[table..], expect);
+        };
+        let rule = "<tr><td colspan=\"2\"><hr></td></tr>\r\n";
+        check(&[], &[], &format!("{rule}{rule}"));
+        let pair =
+            |name: &'static str, value: &'static str| (name.as_bytes().into(), value.as_bytes().into());
+        check(
+            &[pair("a", "1"), pair("<b>", "'2'")],
+            &[pair("c", "")],
+            &format!(
+                "{rule}<tr><td><i>Variable 'a'</i></td><td><b>1</b></td></tr>\r\n\
+                 <tr><td><i>Variable '&lt;b&gt;'</i></td><td><b>&apos;2&apos;</b></td></tr>\r\n\
+                 {rule}<tr><td><i>Cookie 'c'</i></td><td><b></b></td></tr>\r\n"
+            ),
         );
     }
 }

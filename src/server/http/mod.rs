@@ -22,7 +22,7 @@ use crate::date::Date;
 use crate::http::body::{MAX_DISCARD, MAX_FORM};
 use crate::http::digest::Nonces;
 use crate::http::response::Frame;
-use crate::http::{Answer, Encoding, Method, Page, Request, form, html};
+use crate::http::{Answer, Encoding, Method, Page, Request, cookie, form, html};
 use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
 
@@ -195,7 +195,7 @@ impl<'a> Connection<'a> {
             Route::Ami { .. } | Route::Upload(_) => self.without_body(config, request, || Err(Page::METHOD)),
             Route::Status => self.without_body(config, request, || {
                 only(&[Method::Get, Method::Head])?;
-                Ok((status(config), None))
+                Ok((status(config, request), None))
             }),
             Route::Metrics => {
                 let core = self.core;
@@ -317,7 +317,7 @@ fn server_name(config: &Config) -> &[u8] {
 }
 
 /// (http/https-status-page.)
-fn status(config: &Config) -> Answer {
+fn status(config: &Config, request: &Request<'_>) -> Answer {
     let http = &config.http;
     let mut rows = vec![("Server", server_name(config).to_vec()), ("Prefix", http.prefix.clone())];
     let address = |host: &str, port: u16| match host.contains(':') {
@@ -332,7 +332,10 @@ fn status(config: &Config) -> Answer {
     }
     let mut answer = Answer::ok();
     answer.header("Content-type", "text/html");
-    html::status(&rows, &mut answer.body);
+    let variables: Vec<_> = form::parameters(request.query).collect();
+    let cookies: Vec<_> =
+        cookie::others(request.cookie).map(|(name, value)| (name.into(), value.into())).collect();
+    html::status(&rows, &variables, &cookies, &mut answer.body);
     answer
 }
 
