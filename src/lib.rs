@@ -5,6 +5,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`ami`] | the protocol: bytes to messages, answers and events to bytes |
+//! | [`http`] | requests to values, answers to pages: text, XML, HTML and JSON; digests, cookies, forms, uploads |
 //! | [`date`] | calendar dates from Unix time |
 //! | [`config`] | manager.conf, http.conf and the others: files to values and complaints |
 //! | [`net`] | sockets: plain or TLS streams, listeners, wake-ups |
@@ -13,24 +14,26 @@
 //! | [`bus`] | the event log that every session is a cursor into |
 //! | [`metrics`] | counters |
 //! | [`modules`] | what this server is made of, by Asterisk's names for it |
-//! | [`switch`] | what stands behind the interface: `trait Switch`, and the embedded one |
+//! | [`switch`] | what stands behind the interface: `trait Switch`, the embedded one, and the gateway |
 //! | [`actions`] | the gate, the table of actions, and the actions that belong to no switch |
 //! | [`server`] | threads and sockets meet the rest: listeners, connections, the dispatcher |
 //!
 //! # Layers
 //!
-//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `ami` `date`. Each uses
-//! those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
+//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `http` `ami` `date`. Each
+//! uses those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
 //!
 //! # Locks
 //!
 //! In this order: the session table, a session, the event log, a stream's TLS state. None is held across a call that can
-//! block.
+//! block. The embedded switch has one, and publishes what it has done before it lets go; those of the gateway guard a table
+//! each, and none is held while another is taken.
 //!
 //! # What is absent
 //!
-//! - No clock below `server`: time is an argument, so tests are exact.
-//! - No socket above `net` but through a [`net::Stream`]; handlers write into a [`ami::Reply`] and touch none.
+//! - No clock below `server`: time is an argument, so tests are exact. Only what waits for sockets (`net`, the gateway) and for
+//!   listeners (`bus`) reads the clock that goes forward.
+//! - No socket above `net` but through a [`net::Stream`] and the gateway's connections; handlers write into a [`ami::Reply`] and touch none.
 //! - No queue of events per session, and no copy of an event per session.
 //! - No growth that the network decides: lines, packets, filters, sessions before login and the event log are bounded.
 //! - No secret in a log: what holds one has a `Debug` that shows nothing.
