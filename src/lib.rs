@@ -26,8 +26,8 @@
 //! # Locks
 //!
 //! In this order: the session table, a session, the event log, a stream's TLS state. None is held across a call that can
-//! block. The embedded switch has one, and publishes what it has done before it lets go; those of the gateway guard a table
-//! each, and none is held while another is taken.
+//! block. The embedded switch has one round its engine; those of the gateway guard a table each, and where one is taken within
+//! another its description says so.
 //!
 //! # What is absent
 //!
