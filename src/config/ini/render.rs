@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{Category, Document, Header, Include, Notes, Origin, Place, Variable};
+use super::scan::{Scanned, Scanner, trim};
+use super::{Category, Document, Header, Include, MAX_LINE, Notes, Origin, Place, Variable};
 
 /// How a document is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +54,8 @@ impl Document {
                 push_lines(&mut out, &file.trailing);
             }
             let mut before = 0;
-            for entry in entries.iter() {
-                self.entry(entry, &mut before, &mut out);
+            for (number, entry) in entries.iter().enumerate() {
+                self.entry(entry, index == 0 && number == 0, &mut before, &mut out);
             }
             // What came below the last line goes with it. (config/update-comments-of-what-is-deleted.)
             if entries.iter().any(|entry| entry.place.line == file.last && file.last != 0) {
@@ -65,8 +66,9 @@ impl Document {
         rendered
     }
 
-    /// One line, with the gap and the comments above it; `before` is where the last one stood.
-    fn entry(&self, entry: &Entry, before: &mut u32, out: &mut Vec<u8>) {
+    /// One line, with the gap and the comments above it; `before` is where the last one stood. `is_first`: it is the first of
+    /// the main file, though perhaps it was not.
+    fn entry(&self, entry: &Entry, is_first: bool, before: &mut u32, out: &mut Vec<u8>) {
         if entry.place.line != 0 {
             let gap = entry.place.first.saturating_sub(*before + 1);
             let gap = if gap > MAX_GAP { 1 } else { gap };
@@ -80,7 +82,11 @@ impl Document {
             Item::Variable(variable) => &variable.notes,
             Item::Include(include) => &include.notes,
         };
-        push_lines(out, &notes.above);
+        if is_first {
+            push_comments(out, &notes.above);
+        } else {
+            push_lines(out, &notes.above);
+        }
         let distance = match &entry.item {
             Item::Header(category, header) => {
                 self.header(category, header, out);
@@ -277,6 +283,29 @@ fn push_lines(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
     for line in lines {
         out.extend_from_slice(line);
         out.push(b'\n');
+    }
+}
+
+/// The same at the top of a file: a line that was skipped below a section would, with that section gone, make the file
+/// invalid.
+fn push_comments(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
+    let mut scanner = Scanner::default();
+    for line in lines {
+        let inside = scanner.inside();
+        if line.len() > MAX_LINE && !inside {
+            push_lines(out, std::slice::from_ref(line));
+            continue;
+        }
+        let Scanned { text, carried, beside, opened } = scanner.line(line);
+        let text = trim(&text);
+        if text.is_empty() {
+            push_lines(out, std::slice::from_ref(line));
+            continue;
+        }
+        // A block comment begins or ends beside it: each on a line of its own.
+        let comment = [b"; ", text, &beside].concat();
+        let parts = [carried, comment, opened].into_iter().filter(|part| !part.is_empty());
+        push_lines(out, &parts.collect::<Vec<_>>());
     }
 }
 

@@ -220,3 +220,21 @@ fn what_is_written_back_means_the_same() {
     // What is added to a template below its heir does not reach the heir.
     check("[a](!)\nb = 1\n\n[c](a)\nb = 2\n\n[a](+TEMPLATES=restrict)\nb = 2\n");
 }
+
+#[test]
+fn a_skipped_line_does_not_outlive_its_section_as_an_error() {
+    let check = |text: &str, expect: &str| {
+        let source = Memory::new(&[("main.conf", text.as_bytes())]);
+        let mut document = parse(&source, Path::new("main.conf")).unwrap().document;
+        document.categories.remove(0);
+        let path = Path::new("main.conf");
+        let rendering = Rendering { name: b"main.conf", path, date: "today", context: Context::Preserve };
+        let rendered = String::from_utf8(document.render(&rendering).remove(0).1).unwrap();
+        assert!(rendered.ends_with(expect), "{rendered}");
+        let again =
+            parse(&Memory::new(&[("main.conf", rendered.as_bytes())]), Path::new("main.conf")).unwrap();
+        assert!(!again.invalid && again.document.categories.len() == 1, "{rendered}");
+    };
+    check("[a]\nskipped\n[b]\nc = 1\n", "\n; skipped\n[b]\nc = 1\n");
+    check("[a]\n;-- x\n--; one ;-- two\n--;\n[b]\n", "\n;-- x\n--;\n; one\n;-- two\n--;\n[b]\n");
+}
