@@ -107,7 +107,8 @@ fn trim(value: &[u8]) -> &[u8] {
 }
 
 /// What an heir no longer has, its template gives it again (config/update-templates-delete); and of several that it
-/// inherits the one that is written becomes the last (config/update-template-needs-filter).
+/// inherits the one that is written becomes the last (config/update-template-needs-filter). What an heir has and a template
+/// says is not written, even where the template has come to say another behind it.
 fn forgive_heirs<'d>(found: &mut [Section<'d>], wanted: &[Section<'d>], document: &'d Document) {
     for ((found, wanted), category) in found.iter_mut().zip(wanted).zip(document.categories()) {
         let has = |name: &[u8]| wanted.variables.iter().any(|(other, _)| name.eq_ignore_ascii_case(other));
@@ -116,7 +117,11 @@ fn forgive_heirs<'d>(found: &mut [Section<'d>], wanted: &[Section<'d>], document
         }
         found.variables.retain(|(name, _)| has(name));
         for ((name, value), wanted) in found.variables.iter_mut().zip(&wanted.variables) {
-            if category.variables().iter().any(|v| v.is(name) && trim(v.value()) == *value) {
+            let own = category.variables().iter().any(|v| v.is(name) && trim(v.value()) == *value);
+            let bases = document.categories().iter().filter(|base| found.templates.contains(&base.name()));
+            let said =
+                bases.map(|base| base.variables().iter().filter(|v| v.is(name)).count()).sum::<usize>();
+            if own || said > 1 {
                 *value = wanted.1;
             }
         }

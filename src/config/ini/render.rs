@@ -52,6 +52,9 @@ impl Document {
             let mut out = head(rendering, path);
             if file.last == 0 {
                 push_lines(&mut out, &file.trailing);
+                if !entries.is_empty() {
+                    close_blocks(&mut out, &file.trailing);
+                }
             }
             let mut before = 0;
             for (number, entry) in entries.iter().enumerate() {
@@ -286,8 +289,20 @@ fn push_lines(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
     }
 }
 
-/// The same at the top of a file: a line that was skipped below a section would, with that section gone, make the file
-/// invalid.
+/// A block comment that never ended would take in what was added below it.
+fn close_blocks(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
+    let mut scanner = Scanner::default();
+    for line in lines.iter().filter(|line| line.len() <= MAX_LINE) {
+        scanner.line(line);
+    }
+    while scanner.inside() {
+        out.extend_from_slice(b"--;\n");
+        scanner.line(b"--;");
+    }
+}
+
+/// Lines that come to stand at the top of a file: one that was skipped below a section would, with that
+/// section gone, make the file invalid.
 fn push_comments(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
     let mut scanner = Scanner::default();
     for line in lines {

@@ -238,3 +238,16 @@ fn a_skipped_line_does_not_outlive_its_section_as_an_error() {
     check("[a]\nskipped\n[b]\nc = 1\n", "\n; skipped\n[b]\nc = 1\n");
     check("[a]\n;-- x\n--; one ;-- two\n--;\n[b]\n", "\n;-- x\n--;\n; one\n;-- two\n--;\n[b]\n");
 }
+
+#[test]
+fn what_is_added_below_an_endless_comment_is_not_part_of_it() {
+    let source = Memory::new(&[("main.conf", b";-- one\n;-- two\n"), ("other.conf", b"[a]\nb = 1\n")]);
+    let mut document = parse(&source, Path::new("main.conf")).unwrap().document;
+    let mut other = parse(&source, Path::new("other.conf")).unwrap().document;
+    document.categories.push(other.categories.remove(0));
+    let path = Path::new("main.conf");
+    let rendering = Rendering { name: b"main.conf", path, date: "today", context: Context::Preserve };
+    let rendered = document.render(&rendering).remove(0).1;
+    let again = parse(&Memory::new(&[("main.conf", &rendered)]), path).unwrap().document;
+    assert_eq!(again.categories.len(), 1, "{}", String::from_utf8_lossy(&rendered));
+}
