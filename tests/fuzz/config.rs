@@ -47,8 +47,13 @@ pub(crate) fn edits(data: &[u8]) {
     let (mut found, mut wanted) = (meaning(&again.document), meaning(&document));
     forgive_heirs(&mut found, &wanted, &document);
     if document.files().nth(1).is_some() {
-        // What is added to a file comes before or behind what it includes, not among that.
-        found.iter_mut().chain(&mut wanted).for_each(|section| section.variables.sort_unstable());
+        // What is added to a file comes before or behind what it includes, not among that; and what is appended to an included
+        // section comes into the main file, whatever stands there. (config/update-includes.)
+        let appended = headers.values().any(|value| value.eq_ignore_ascii_case(b"append"));
+        for section in found.iter_mut().chain(&mut wanted) {
+            section.variables.sort_unstable();
+            section.variables.truncate(if appended { 0 } else { usize::MAX });
+        }
     }
     assert_eq!(found, wanted, "written as\n{}", memory.text());
 }

@@ -57,21 +57,23 @@ impl Document {
                 }
             }
             let mut before = 0;
-            for (number, entry) in entries.iter().enumerate() {
-                self.entry(entry, index == 0 && number == 0, &mut before, &mut out);
+            let mut headless = true;
+            for entry in entries.iter() {
+                self.entry(entry, headless, &mut before, &mut out);
+                headless &= !matches!(entry.item, Item::Header(..));
             }
             // What came below the last line goes with it. (config/update-comments-of-what-is-deleted.)
             if entries.iter().any(|entry| entry.place.line == file.last && file.last != 0) {
-                push_lines(&mut out, &file.trailing);
+                push_notes(&mut out, &file.trailing, headless);
             }
             rendered.push((path.to_owned(), out));
         }
         rendered
     }
 
-    /// One line, with the gap and the comments above it; `before` is where the last one stood. `is_first`: it is the first of
-    /// the main file, though perhaps it was not.
-    fn entry(&self, entry: &Entry, is_first: bool, before: &mut u32, out: &mut Vec<u8>) {
+    /// One line, with the gap and the comments above it; `before` is where the last one stood. `headless`: no section of the
+    /// file stands above it, though perhaps one did.
+    fn entry(&self, entry: &Entry, headless: bool, before: &mut u32, out: &mut Vec<u8>) {
         if entry.place.line != 0 {
             let gap = entry.place.first.saturating_sub(*before + 1);
             let gap = if gap > MAX_GAP { 1 } else { gap };
@@ -85,11 +87,7 @@ impl Document {
             Item::Variable(variable) => &variable.notes,
             Item::Include(include) => &include.notes,
         };
-        if is_first {
-            push_comments(out, &notes.above);
-        } else {
-            push_lines(out, &notes.above);
-        }
+        push_notes(out, &notes.above, headless);
         let distance = match &entry.item {
             Item::Header(category, header) => {
                 self.header(category, header, out);
@@ -301,7 +299,11 @@ fn close_blocks(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
     }
 }
 
-/// Lines that come to stand at the top of a file: one that was skipped below a section would, with that
+fn push_notes(out: &mut Vec<u8>, lines: &[Vec<u8>], headless: bool) {
+    if headless { push_comments(out, lines) } else { push_lines(out, lines) }
+}
+
+/// Lines that come to stand above every section: one that was skipped below a section would, with that
 /// section gone, make the file invalid.
 fn push_comments(out: &mut Vec<u8>, lines: &[Vec<u8>]) {
     let mut scanner = Scanner::default();
