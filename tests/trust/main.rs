@@ -1,0 +1,8 @@
+//! What nobody outside can do to a server: a module for each kind of attack, each played against the built
+//! binary. `docs/SECURITY.md` states the promise that each of them keeps.
+//!
+//!     cargo test --test trust                every one
+//!     cargo test --test trust admission::    one kind
+
+#[path = "../support/mod.rs"]
+mod support;
