@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::ami::Event;
 use crate::net::Waker;
+use crate::time::SwitchMicros;
 
 /// A handle to the event log.
 #[derive(Clone, Debug)]
@@ -102,15 +103,15 @@ impl Bus {
         self.lock().settings = settings;
     }
 
-    /// Appends an event, and wakes who waits for one. `micros` is the Unix time in microseconds.
-    pub fn publish(&self, mut event: Event, micros: u64) {
+    /// Appends an event, and wakes who waits for one. `at` is when it happened.
+    pub fn publish(&self, mut event: Event, at: SwitchMicros) {
         let waiters = {
             let mut log = self.lock();
             if log.settings.disabled.iter().any(|name| name == event.name()) {
                 return;
             }
             if log.settings.timestamp {
-                event.stamp(micros);
+                event.stamp(at);
             }
             let event = event.finish();
             log.bytes += event.text().len();
@@ -302,6 +303,8 @@ mod tests {
     use super::*;
     use crate::ami::Classes;
 
+    const START: SwitchMicros = SwitchMicros::new(0);
+
     fn event(name: &str) -> Event {
         Event::new(name, Classes::USER)
     }
@@ -314,7 +317,7 @@ mod tests {
     fn batches_are_consecutive_and_in_one_piece() {
         let bus = Bus::new().unwrap();
         for name in ["A", "B", "C"] {
-            bus.publish(event(name), 0);
+            bus.publish(event(name), START);
         }
         let batch = bus.batch(1).unwrap();
         assert_eq!((names(&batch), batch.end(), bus.head()), (vec!["B".into(), "C".into()], 3, 3));
@@ -326,7 +329,7 @@ mod tests {
     fn the_log_forgets_what_all_have_seen_and_says_what_is_gone() {
         let bus = Bus::new().unwrap();
         for name in ["A", "B", "C"] {
-            bus.publish(event(name), 0);
+            bus.publish(event(name), START);
         }
         bus.dispatched(3, 2);
         assert_eq!(bus.batch(1).unwrap_err(), Overrun { oldest: 2 });
@@ -337,7 +340,7 @@ mod tests {
     fn the_log_is_bounded() {
         let bus = Bus::new().unwrap();
         for _ in 0..MAX_EVENTS + 10 {
-            bus.publish(event("E"), 0);
+            bus.publish(event("E"), START);
         }
         assert_eq!(bus.batch(0).unwrap_err(), Overrun { oldest: 10 });
         assert!(bus.batch(10).unwrap().text.len() <= BATCH_BYTES);
@@ -348,7 +351,7 @@ mod tests {
         let bus = Bus::new().unwrap();
         let mut large = event("E");
         large.header("Data", "x".repeat(EASE_BYTES as usize));
-        bus.publish(large, 0);
+        bus.publish(large, START);
         std::thread::scope(|scope| {
             let (told, eased) = std::sync::mpsc::channel();
             let publisher = &bus;
@@ -367,8 +370,8 @@ mod tests {
     fn settings_stamp_and_silence() {
         let bus = Bus::new().unwrap();
         bus.configure(Settings { timestamp: true, disabled: vec![b"Quiet".to_vec()] });
-        bus.publish(event("Quiet"), 5);
-        bus.publish(event("Loud"), 5);
+        bus.publish(event("Quiet"), SwitchMicros::new(5));
+        bus.publish(event("Loud"), SwitchMicros::new(5));
         assert_eq!(bus.head(), 1);
         assert_eq!(
             bus.batch(0).unwrap().text,
@@ -381,7 +384,7 @@ mod tests {
         let bus = Bus::new().unwrap();
         let waker = Arc::new(Waker::new().unwrap());
         assert!(bus.wait(0, &waker));
-        bus.publish(event("A"), 0);
+        bus.publish(event("A"), START);
         assert!(!bus.wait(0, &waker));
         assert!(bus.wait(1, &waker));
         bus.forget(&waker);

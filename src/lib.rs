@@ -7,6 +7,7 @@
 //! | [`ami`] | the protocol: bytes to messages, answers and events to bytes |
 //! | [`http`] | requests to values, answers to pages: text, XML, HTML and JSON; digests, cookies, forms, uploads |
 //! | [`date`] | calendar dates from Unix time |
+//! | [`time`] | moments: the machine's and the switch's, as two types |
 //! | [`config`] | manager.conf, http.conf and the others: files to values and complaints |
 //! | [`net`] | sockets: plain or TLS streams, listeners, wake-ups |
 //! | [`session`] | who is connected, what each may see, how far each has been told |
@@ -20,7 +21,8 @@
 //!
 //! # Layers
 //!
-//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `http` `ami` `date`. Each
+//! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `http` `ami` `time`
+//! `date`. Each
 //! uses those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
 //!
 //! # Locks
@@ -41,6 +43,7 @@
 pub mod ami;
 pub mod date;
 pub mod http;
+pub mod time;
 
 pub mod config;
 

@@ -16,6 +16,7 @@ use crate::ami::{Classes, Event};
 use crate::bus::{Batch, Bus, Overrun};
 use crate::config::manager::User;
 use crate::net::Stream;
+use crate::time::SwitchMicros;
 
 /// One client's session.
 pub struct Session {
@@ -27,8 +28,8 @@ pub struct Session {
     pub peer: SocketAddr,
     /// Where it came to.
     pub local: SocketAddr,
-    /// When it began: Unix time in microseconds.
-    pub since: u64,
+    /// When it began.
+    pub since: SwitchMicros,
     stream: Option<Stream>,
     /// It was told to end.
     ended: AtomicBool,
@@ -122,7 +123,7 @@ impl Session {
         transport: Transport,
         peer: SocketAddr,
         local: SocketAddr,
-        since: u64,
+        since: SwitchMicros,
         stream: Option<Stream>,
     ) -> Session {
         Session {

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["switch", "auth", "session", "bus", "metrics", "modules"],
     &["net"],
     &["config"],
-    &["http", "ami", "date"],
+    &["http", "ami", "time", "date"],
 ];
 
 /// The binary's own files, which are `main.rs` and the modules it declares, make the topmost layer.

@@ -10,6 +10,7 @@ use amibox::ami::{Classes, Event, Message, Reply};
 use amibox::bus::Bus;
 use amibox::server::Daemon;
 use amibox::switch::{ActionSpec, Argument, Caller, Calls, Switch};
+use amibox::time::SwitchMicros;
 
 /// The modems, and where to tell of them.
 struct Modems {
@@ -37,7 +38,7 @@ impl Modems {
 
     fn tell(&self, event: Event) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.bus.publish(event, now.as_micros() as u64);
+        self.bus.publish(event, SwitchMicros::new(now.as_micros() as u64));
     }
 
     fn show(&self, reply: &mut Reply<'_>) {

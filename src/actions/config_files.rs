@@ -12,7 +12,6 @@ use crate::ami::{Classes, Reply};
 use crate::config::confined::{CreateError, Folder, NameError};
 use crate::config::edit::{self, apply, operations};
 use crate::config::ini::{self, Context, Document, Rendering, Selector, Source};
-use crate::date::Date;
 use crate::switch::{ActionSpec, Argument};
 
 use super::Call;
@@ -202,7 +201,7 @@ fn update(call: &Call<'_>) -> Result<(), Refusal> {
     let mut document = document(&folder, source, Refusal::Privileges)?;
     apply(&mut document, &operations(|name| message.get(name))).map_err(Refusal::Edit)?;
     let keep = truth(message.value("PreserveEffectiveContext")) != Some(false);
-    let date = Date::from_micros(call.now);
+    let date = call.now.date();
     let rendered = document.render(&Rendering {
         name: target,
         path: &path,

@@ -10,6 +10,7 @@ use crate::auth::{self, Failure, Proof, security};
 use crate::config::manager::User;
 use crate::session::{Login, Session, Transport};
 use crate::switch::{ActionSpec, Argument};
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::table::Row;
 use super::{Call, Core};
@@ -75,7 +76,7 @@ impl Core {
     ///
     /// # Errors
     /// The user has a session, and may have only one.
-    pub fn enter(&self, session: &Session, user: &Arc<User>, now: u64) -> Result<(), Failure> {
+    pub fn enter(&self, session: &Session, user: &Arc<User>, now: WallMicros) -> Result<(), Failure> {
         let login = Login { read: user.read, write: user.write, user: Arc::clone(user) };
         self.take_place(session, &login, Classes::NONE)?;
         self.tell_login(session, &login, self.switch.time(now));
@@ -84,13 +85,19 @@ impl Core {
 
     /// Counts and tells of a login that failed: one log line, and the security event if there is one. How long the answer is
     /// to be held back.
-    pub fn tell_failure(&self, session: &Session, name: &[u8], failure: &Failure, now: u64) -> Duration {
+    pub fn tell_failure(
+        &self,
+        session: &Session,
+        name: &[u8],
+        failure: &Failure,
+        now: WallMicros,
+    ) -> Duration {
         self.metrics.login_failures.count();
         let address = session.peer.ip().to_canonical();
         log::warn!("login failed: user '{}' from {address}: {failure}", name.escape_ascii());
-        let told = self.switch.time(now);
-        if let Some(event) = security::failure_event(failure, name, session, told) {
-            self.publish(event, told);
+        let at = self.switch.time(now);
+        if let Some(event) = security::failure_event(failure, name, session, at) {
+            self.publish(event, at);
         }
         let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +111,7 @@ impl Core {
         admitted.map_err(|_| Failure::InUse)
     }
 
-    fn tell_login(&self, session: &Session, login: &Login, now: u64) {
+    fn tell_login(&self, session: &Session, login: &Login, now: SwitchMicros) {
         self.metrics.logins.count();
         if login.user.displayconnects {
             log::info!("user '{}' logged in from {}", login.user.name.escape_ascii(), session.peer);
@@ -137,10 +144,10 @@ fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>
 
 /// What a session that reads class system is told at its login, past filters and disabledevents. (events/fully-booted.)
 fn fully_booted(call: &Call<'_>) -> Event {
-    let seconds_since = |then: u64| call.now.saturating_sub(then) / 1_000_000;
+    let seconds_since = |then| call.now.since(then).as_secs();
     Event::new("FullyBooted", Classes::SYSTEM)
         .with("Uptime", seconds_since(call.core.started))
-        .with("LastReload", seconds_since(call.core.reloaded.load(std::sync::atomic::Ordering::Relaxed)))
+        .with("LastReload", seconds_since(call.core.last_reload()))
         .with("Status", "Fully Booted")
 }
 

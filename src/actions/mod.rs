@@ -36,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::session::{Login, Session, Sessions};
 use crate::switch::{Caller, Switch};
+use crate::time::{SwitchMicros, WallMicros};
 
 pub use reference::reference;
 pub use session::finish_wait;
@@ -55,9 +56,9 @@ pub struct Core {
     pub modules: Modules,
     /// What stands behind the interface.
     pub switch: Box<dyn Switch>,
-    /// When the server started: Unix time in microseconds.
-    pub started: u64,
-    /// When the configuration was read last: Unix time in microseconds.
+    /// When the server started.
+    pub started: SwitchMicros,
+    /// When the configuration was read last, as [`SwitchMicros`].
     reloaded: AtomicU64,
     /// Where random numbers come from.
     random: fn() -> u64,
@@ -84,13 +85,13 @@ pub trait Reload: Send + Sync {
 }
 
 impl Core {
-    /// The shared state of a server that starts at `now`, Unix time in microseconds.
+    /// The shared state of a server that starts at `now`.
     pub fn new(
         config: Arc<Config>,
         bus: Bus,
         modules: Modules,
         switch: Box<dyn Switch>,
-        now: u64,
+        now: WallMicros,
         random: fn() -> u64,
     ) -> Core {
         let now = switch.time(now);
@@ -103,7 +104,7 @@ impl Core {
             modules,
             switch,
             started: now,
-            reloaded: AtomicU64::new(now),
+            reloaded: AtomicU64::new(now.get()),
             random,
             throttle: Mutex::default(),
             rates: Mutex::default(),
@@ -121,9 +122,9 @@ impl Core {
     }
 
     /// Puts another configuration in force, at that time. Sessions keep the classes that they logged in with.
-    pub fn set_config(&self, config: Arc<Config>, now: u64) {
+    pub fn set_config(&self, config: Arc<Config>, now: WallMicros) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        self.reloaded.store(self.switch.time(now), Ordering::Relaxed);
+        self.reloaded.store(self.switch.time(now).get(), Ordering::Relaxed);
         self.configure_others();
     }
 
@@ -133,7 +134,7 @@ impl Core {
     }
 
     /// Whether a refusal is to be logged, and then how many were left out of the log before. The user's name is empty before login.
-    pub fn logs_refusal(&self, user: &[u8], now: u64) -> Option<u64> {
+    pub fn logs_refusal(&self, user: &[u8], now: WallMicros) -> Option<u64> {
         self.rates().log(user, now)
     }
 
@@ -141,10 +142,10 @@ impl Core {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes an event that happens at that time.
-    pub fn publish(&self, event: crate::ami::Event, now: u64) {
+    /// Publishes an event that happens at that time, by [`Switch::time`].
+    pub fn publish(&self, event: crate::ami::Event, at: SwitchMicros) {
         self.metrics.events_published.count();
-        self.bus.publish(event, self.switch.time(now));
+        self.bus.publish(event, at);
     }
 
     /// Every action that there is now.
@@ -169,9 +170,9 @@ impl Core {
         self.bus.configure(settings);
     }
 
-    /// Runs the action of a message for a session, at `arrived` by the world's clock (Unix time in microseconds), and appends
-    /// the answer to `out`: what the connection is to do then.
-    pub fn run(&self, session: &Session, message: &Message, arrived: u64, out: &mut Vec<u8>) -> Then {
+    /// Runs the action of a message for a session, which arrived at that time, and appends the answer to `out`: what the
+    /// connection is to do then.
+    pub fn run(&self, session: &Session, message: &Message, arrived: WallMicros, out: &mut Vec<u8>) -> Then {
         self.run_for(session.stream().map(AsFd::as_fd), session, message, arrived, out)
     }
 
@@ -181,7 +182,7 @@ impl Core {
         client: Option<BorrowedFd<'_>>,
         session: &Session,
         message: &Message,
-        arrived: u64,
+        arrived: WallMicros,
         out: &mut Vec<u8>,
     ) -> Then {
         let mut reply = Reply::new(out, message.action_id());
@@ -210,10 +211,10 @@ pub(crate) struct Call<'a> {
     /// Who runs it; `None` before login.
     pub(crate) login: Option<&'a Login>,
     pub(crate) message: &'a Message,
-    /// When it came, by the world's clock: for what guards the server. Unix time in microseconds.
-    pub(crate) arrived: u64,
-    /// The same by the switch's clock: for what is told.
-    pub(crate) now: u64,
+    /// When it came, by the machine's clock: for what guards the server.
+    pub(crate) arrived: WallMicros,
+    /// The same by the switch's clock: for what is published.
+    pub(crate) now: SwitchMicros,
 }
 
 impl<'a> Call<'a> {
@@ -256,7 +257,7 @@ impl<'a> Call<'a> {
         Caller {
             user: self.user(),
             write: self.login.map(|login| login.write).unwrap_or_default(),
-            micros: self.now,
+            now: self.now,
             client: self.client,
         }
     }
@@ -278,9 +279,70 @@ impl<'a> Call<'a> {
 
     /// Publishes what tells of a refusal, but not each of many.
     fn tell_refusal(&self, event: impl FnOnce() -> crate::ami::Event) {
-        let told = self.core.rates().publish(self.user(), self.now);
+        let told = self.core.rates().publish(self.user(), self.arrived);
         if told {
             self.core.publish(event(), self.now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::testing::{Bench, START};
+    use super::*;
+
+    /// A switch whose clock is a day ahead of the machine's, or stands.
+    struct Clock {
+        stands: bool,
+    }
+
+    impl Switch for Clock {
+        fn actions(&self) -> Vec<crate::switch::ActionSpec> {
+            Vec::new()
+        }
+
+        fn time(&self, now: WallMicros) -> SwitchMicros {
+            let now = if self.stands { START } else { now };
+            SwitchMicros::from_wall(now).plus(Duration::from_secs(86_400))
+        }
+
+        fn perform(&self, _: &Caller<'_>, _: &Message, reply: &mut Reply<'_>) {
+            reply.success("Done");
+        }
+    }
+
+    #[test]
+    fn security_events_go_on_where_the_clock_of_the_switch_stands() {
+        let bench = Bench::before(Config::default(), Box::new(Clock { stands: true }));
+        let mut message = Message::new();
+        message.push(b"Action", b"NoSuchAction");
+        let refused = |second: u64| {
+            let head = bench.core.bus.head();
+            for _ in 0..150 {
+                bench.core.run(
+                    &bench.session,
+                    &message,
+                    START.plus(Duration::from_secs(second)),
+                    &mut Vec::new(),
+                );
+            }
+            bench.core.bus.head() - head
+        };
+        assert_eq!([refused(0), refused(0), refused(1), refused(60)], [100, 0, 100, 100]);
+    }
+
+    #[test]
+    fn what_is_published_has_the_time_of_the_switch_once() {
+        let mut config = Config::default();
+        config.manager.timestampevents = true;
+        let bench = Bench::before(config, Box::new(Clock { stands: false }));
+        let head = bench.core.bus.head();
+        bench.run("Action: NoSuchAction");
+        let event = bench.events_since(head);
+        // A day, and the second at which the action comes.
+        assert!(event.contains("Timestamp: 1795493883.000000\n"), "{event}");
+        assert!(event.contains("EventTV: 2026-11-24T04:18:03.000+0000\n"), "{event}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::ami::{Classes, Event, Reply};
 use crate::modules::{self, Module, Reload};
 use crate::switch::{ActionSpec, Argument};
+use crate::time::SwitchMicros;
 
 use super::table::Row;
 use super::{Call, Core};
@@ -22,7 +23,7 @@ pub(super) enum Reloaded {
 
 impl Core {
     /// Reloads a module, or everything, and tells that; a reload that fails is told too. (core/reload-event.)
-    pub(super) fn reload(&self, name: Option<&[u8]>, now: u64) -> Reloaded {
+    pub(super) fn reload(&self, name: Option<&[u8]>, now: SwitchMicros) -> Reloaded {
         let outcome = match name.map(|name| modules::find(name).filter(|module| self.is_loaded(module))) {
             None => self.read_again(),
             Some(None) => Reloaded::NotFound,

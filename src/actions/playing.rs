@@ -20,6 +20,7 @@ use crate::switch::console::{CommandSpec, Outcome, Screen};
 use crate::switch::embedded::Embedded;
 use crate::switch::embedded::astdb::Store;
 use crate::switch::{ActionSpec, Caller, Calls, Switch};
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::Core;
 use super::testing::START;
@@ -79,7 +80,8 @@ impl Stage {
 
     fn connect(&mut self, name: &str) {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
-        let session = self.core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, START, None));
+        let since = SwitchMicros::from_wall(START);
+        let session = self.core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let output = b"Asterisk Call Manager/1.1\r\n".to_vec();
         let connection = Connection { session, decoder: Decoder::default(), input: Vec::new(), output };
         self.connections.insert(name.to_owned(), connection);
@@ -94,7 +96,7 @@ impl Stage {
             match decoded {
                 Decoded::Message => {
                     // Events that came before stand before the answer.
-                    let now = self.switch.now();
+                    let now = WallMicros::new(self.switch.now());
                     let _ = connection.session.catch_up(&self.core.bus, &mut connection.output);
                     self.core.run(
                         &connection.session,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::ami::event::Micros;
 use crate::ami::filter::Filter;
 use crate::ami::reply::{Then, Value};
 use crate::ami::{Classes, Event, Message, Reply};
@@ -14,11 +13,7 @@ use super::table::Row;
 use super::{Call, Core, policy};
 
 fn ping(call: &Call<'_>, reply: &mut Reply<'_>) {
-    reply
-        .start("Success")
-        .header("Ping", "Pong")
-        .header("Timestamp", format_args!("{}", Micros(call.now)))
-        .end();
+    reply.start("Success").header("Ping", "Pong").header("Timestamp", format_args!("{}", call.now)).end();
 }
 
 fn events(call: &Call<'_>, reply: &mut Reply<'_>) {

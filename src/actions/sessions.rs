@@ -6,6 +6,7 @@ use crate::ami::reply::Then;
 use crate::ami::{Classes, Reply};
 use crate::session::{Login, Session};
 use crate::switch::{ActionSpec, Argument};
+use crate::time::SwitchMicros;
 
 use super::table::Row;
 use super::{Call, Core};
@@ -24,12 +25,12 @@ pub(super) struct View<'s> {
 
 impl Core {
     /// Tells of every session that has logged in, in the order in which they came.
-    pub(super) fn view_sessions(&self, now: u64, mut tell: impl FnMut(&View<'_>)) {
+    pub(super) fn view_sessions(&self, now: SwitchMicros, mut tell: impl FnMut(&View<'_>)) {
         let head = self.bus.head();
         for session in self.sessions.all().iter() {
             let Some(login) = session.login() else { continue };
             let (delivered, behind) = session.progress(head);
-            let elapsed = now.saturating_sub(session.since) / 1_000_000;
+            let elapsed = now.since(session.since).as_secs();
             tell(&View { session, login, elapsed, delivered, behind });
         }
     }
@@ -70,7 +71,7 @@ fn manager_sessions(call: &Call<'_>, reply: &mut Reply<'_>) {
                 .header("Username", &view.login.user.name)
                 .header("Address", format_args!("{}", view.session.peer))
                 .header("Transport", view.session.transport.name())
-                .header("Since", view.session.since / 1_000_000)
+                .header("Since", view.session.since.seconds())
                 .header("Elapsed", view.elapsed)
                 .header("EventsSent", view.delivered)
                 .header("EventsBehind", view.behind)
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn sessions_are_listed_with_how_far_they_are() {
         let bench = Bench::new(Config::default());
-        bench.core.publish(Event::new("UserEvent", Classes::USER), 0);
+        bench.core.publish(Event::new("UserEvent", Classes::USER), SwitchMicros::default());
         let all = Classes::ALL;
         assert_eq!(
             bench.run("Action: ManagerSessions\nActionID: 1"),

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use crate::ami::{Classes, Reply};
 use crate::config::Config;
-use crate::date::Date;
 use crate::switch::ActionSpec;
+use crate::time::SwitchMicros;
 
 use super::table::Row;
 use super::{Call, Core};
@@ -29,8 +29,8 @@ fn core_settings(call: &Call<'_>, reply: &mut Reply<'_>) {
 fn core_status(call: &Call<'_>, reply: &mut Reply<'_>) {
     let calls = call.core.switch.calls();
     reply.start("Success");
-    for (what, micros) in [("Startup", call.core.started), ("Reload", call.core.last_reload())] {
-        let date = Date::from_micros(micros);
+    for (what, at) in [("Startup", call.core.started), ("Reload", call.core.last_reload())] {
+        let date = at.date();
         reply.header(&format!("Core{what}Date"), format_args!("{}", date.day()));
         reply.header(&format!("Core{what}Time"), format_args!("{}", date.time()));
     }
@@ -38,9 +38,9 @@ fn core_status(call: &Call<'_>, reply: &mut Reply<'_>) {
 }
 
 impl Core {
-    /// When the configuration was read last: Unix time in microseconds.
-    pub(super) fn last_reload(&self) -> u64 {
-        self.reloaded.load(Ordering::Relaxed)
+    /// When the configuration was read last.
+    pub(super) fn last_reload(&self) -> SwitchMicros {
+        SwitchMicros::new(self.reloaded.load(Ordering::Relaxed))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ami::Classes;
 use crate::ami::decode::{Decoded, Decoder};
@@ -11,7 +12,9 @@ use crate::config::Config;
 use crate::config::manager::User;
 use crate::modules::Modules;
 use crate::session::{Login, Session, Transport};
+use crate::switch::Switch;
 use crate::switch::embedded::Embedded;
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::Core;
 
@@ -24,8 +27,12 @@ pub(super) struct Bench {
 impl Bench {
     /// A server of that configuration, started at [`START`].
     pub(super) fn new(config: Config) -> Bench {
+        Bench::before(config, Box::new(Embedded::default()))
+    }
+
+    /// The same before another switch.
+    pub(super) fn before(config: Config, switch: Box<dyn Switch>) -> Bench {
         let bus = Bus::new().expect("a descriptor can be had");
-        let switch = Box::new(Embedded::default());
         let core = Core::new(Arc::new(config), bus, Modules::default(), switch, START, || 7);
         let session = Bench::log_in(&core, "ops");
         Bench { core, session }
@@ -34,7 +41,9 @@ impl Bench {
     /// Another session, of a user who may do and see everything.
     pub(super) fn log_in(core: &Core, name: &str) -> Arc<Session> {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
-        let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, START, None));
+        let session = core
+            .sessions
+            .add(|id| Session::new(id, Transport::Tcp, here, here, SwitchMicros::from_wall(START), None));
         let user = User { name: name.as_bytes().to_vec(), ..User::default() };
         let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(user) };
         let head = core.bus.head();
@@ -49,7 +58,7 @@ impl Bench {
         let bytes = format!("{}\n\n", lines.trim_end()).replace('\n', "\r\n");
         assert!(matches!(decoder.decode(bytes.as_bytes()), (_, Decoded::Message)), "{lines}");
         let mut out = Vec::new();
-        self.core.run(&self.session, decoder.message(), START + 1_000_000, &mut out);
+        self.core.run(&self.session, decoder.message(), START.plus(Duration::from_secs(1)), &mut out);
         String::from_utf8(out).expect("what the tests ask for is text").replace("\r\n", "\n")
     }
 
@@ -60,5 +69,5 @@ impl Bench {
     }
 }
 
-/// When the server starts: Unix time in microseconds.
-pub(super) const START: u64 = 1_795_407_482_000_000;
+/// When the server starts.
+pub(super) const START: WallMicros = WallMicros::from_seconds(1_795_407_482);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::time::SwitchMicros;
+
 use super::Classes;
 use super::reply::Value;
 
@@ -72,10 +74,10 @@ impl Event {
         self
     }
 
-    /// Tells when it happened, as `timestampevents` asks for: Unix time in microseconds. (session/timestamp-events.)
-    pub fn stamp(&mut self, micros: u64) {
+    /// Tells when it happened, as `timestampevents` asks for. (session/timestamp-events.)
+    pub fn stamp(&mut self, at: SwitchMicros) {
         if self.head > 0 {
-            let line = format!("Timestamp: {}\r\n", Micros(micros));
+            let line = format!("Timestamp: {at}\r\n");
             let at = self.head as usize;
             self.bytes.splice(at..at, line.into_bytes());
         }
@@ -118,16 +120,6 @@ impl std::fmt::Debug for Event {
     }
 }
 
-/// Unix time in microseconds, written in seconds with six decimals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Micros(pub u64);
-
-impl std::fmt::Display for Micros {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
-    }
-}
-
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&b| b == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
@@ -144,7 +136,7 @@ mod tests {
     #[test]
     fn the_timestamp_follows_the_privilege() {
         let mut event = Event::new("Hangup", Classes::CALL).with("Cause", 16).with("Empty", "");
-        event.stamp(1_282_739_190_000_046);
+        event.stamp(SwitchMicros::new(1_282_739_190_000_046));
         let event = event.finish();
         assert_eq!(
             event.text(),

@@ -8,7 +8,9 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// The failures of late. Times are Unix microseconds.
+use crate::time::WallMicros;
+
+/// The failures of late.
 #[derive(Debug, Default)]
 pub struct Throttle {
     addresses: Tally<IpAddr>,
@@ -22,13 +24,13 @@ struct Tally<K>(HashMap<K, Failures>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Failures {
     count: u32,
-    last: u64,
+    last: WallMicros,
 }
 
 impl Throttle {
     /// A login failed: how long to hold the answer back. `user` is the name only where there is such a user, or else whoever
     /// fails could fill the table with names.
-    pub fn failed(&mut self, address: IpAddr, user: Option<&[u8]>, now: u64) -> Duration {
+    pub fn failed(&mut self, address: IpAddr, user: Option<&[u8]>, now: WallMicros) -> Duration {
         let by_address = self.addresses.count(network(address), now);
         let by_user = user.map_or(0, |user| self.users.count(user.to_ascii_lowercase(), now));
         let over = by_address.max(by_user / USER_WEIGHT).saturating_sub(FREE_FAILURES);
@@ -48,9 +50,8 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Hash + Eq + Clone> Tally<K> {
-    fn count(&mut self, key: K, now: u64) -> u32 {
-        let forget =
-            |failures: &Failures| now.saturating_sub(failures.last) > FORGET_AFTER.as_micros() as u64;
+    fn count(&mut self, key: K, now: WallMicros) -> u32 {
+        let forget = |failures: &Failures| now.since(failures.last) > FORGET_AFTER;
         if self.0.len() >= MAX_WATCHED && !self.0.contains_key(&key) {
             self.0.retain(|_, failures| !forget(failures));
             if self.0.len() >= MAX_WATCHED {
@@ -101,7 +102,7 @@ pub const MAX_WATCHED: usize = 4096;
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000;
+    const NOW: WallMicros = WallMicros::new(0);
 
     fn address(n: u32) -> IpAddr {
         IpAddr::from(n.to_be_bytes())
@@ -110,13 +111,13 @@ mod tests {
     #[test]
     fn who_keeps_failing_waits_longer_up_to_a_bound() {
         let mut throttle = Throttle::default();
-        let mut seconds = || throttle.failed(address(1), None, 0).as_secs();
+        let mut seconds = || throttle.failed(address(1), None, NOW).as_secs();
         for _ in 0..FREE_FAILURES {
             assert_eq!(seconds(), 1);
         }
         assert_eq!([seconds(), seconds(), seconds(), seconds(), seconds()], [2, 4, 8, 16, 16]);
-        assert_eq!(throttle.failed(address(2), None, 0), FIRST_DELAY, "another address");
-        let later = FORGET_AFTER.as_micros() as u64 + SECOND;
+        assert_eq!(throttle.failed(address(2), None, NOW), FIRST_DELAY, "another address");
+        let later = NOW.plus(FORGET_AFTER + Duration::from_secs(1));
         assert_eq!(throttle.failed(address(1), None, later), FIRST_DELAY, "after a while");
     }
 
@@ -125,17 +126,17 @@ mod tests {
         let mut throttle = Throttle::default();
         let mut last = Duration::ZERO;
         for n in 0..FREE_FAILURES * USER_WEIGHT + USER_WEIGHT {
-            last = throttle.failed(address(n), Some(b"Admin"), 0);
+            last = throttle.failed(address(n), Some(b"Admin"), NOW);
         }
         assert_eq!(last, FIRST_DELAY * 2);
-        assert_eq!(throttle.failed(address(9999), Some(b"other"), 0), FIRST_DELAY);
+        assert_eq!(throttle.failed(address(9999), Some(b"other"), NOW), FIRST_DELAY);
     }
 
     #[test]
     fn the_tables_are_bounded() {
         let mut throttle = Throttle::default();
         for n in 0..MAX_WATCHED as u32 + 100 {
-            throttle.failed(address(n), None, u64::from(n));
+            throttle.failed(address(n), None, WallMicros::new(u64::from(n)));
         }
         assert_eq!(throttle.watched(), (MAX_WATCHED, 0));
     }
@@ -144,11 +145,11 @@ mod tests {
     fn an_ipv6_network_is_one_address() {
         let mut throttle = Throttle::default();
         for n in 0..FREE_FAILURES as u128 {
-            throttle.failed(IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8 << 96 | n)), None, 0);
+            throttle.failed(IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8 << 96 | n)), None, NOW);
         }
         assert_eq!(throttle.watched().0, 1);
-        throttle.failed("::ffff:10.0.0.1".parse().unwrap(), None, 0);
-        throttle.failed("10.0.0.1".parse().unwrap(), None, 0);
+        throttle.failed("::ffff:10.0.0.1".parse().unwrap(), None, NOW);
+        throttle.failed("10.0.0.1".parse().unwrap(), None, NOW);
         assert_eq!(throttle.watched().0, 2);
     }
 }

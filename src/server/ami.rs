@@ -159,10 +159,10 @@ impl<'a> Connection<'a> {
             let (taken, decoded) = self.decoder.decode(&self.input[used..self.filled]);
             used += taken;
             let message = self.decoder.message();
-            let (now, before) = (clock::now(), self.out.len());
+            let (arrived, before) = (Instant::now(), self.out.len());
             let then = match decoded {
                 Decoded::More => break,
-                Decoded::Message => self.core.run(self.session, message, now, &mut self.out),
+                Decoded::Message => self.core.run(self.session, message, clock::now(), &mut self.out),
                 Decoded::Broken(defect) => {
                     self.core.refuse(message, defect, &mut self.out);
                     Then::Continue
@@ -172,7 +172,7 @@ impl<'a> Connection<'a> {
                 Then::Continue => {}
                 Then::Close => open = false,
                 Then::CloseAfter(delay) => {
-                    clock::hold_back(now, delay);
+                    clock::hold_back(arrived, delay);
                     open = false;
                 }
                 Then::Wait(timeout) => {

@@ -169,7 +169,7 @@ impl Daemon {
         let core = &self.shared.core;
         let event =
             Event::new("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False");
-        core.publish(event, clock::now());
+        core.publish(event, core.switch.time(clock::now()));
         self.shared.listeners().stop(until);
         thread::sleep(FAREWELL);
         for session in core.sessions.all().iter() {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::ami::{Classes, Message, Reply};
 use crate::config::Config;
+use crate::time::{SwitchMicros, WallMicros};
 use console::{CommandSpec, Outcome, Screen};
 
 /// A telephone switch, or what stands for one.
@@ -44,10 +45,10 @@ pub trait Switch: Send + Sync {
         let _ = config;
     }
 
-    /// What time it is, for whatever is told with a time: Unix time in microseconds. `now` is what the world's clock says; a
-    /// switch whose calls go by another one says what that shows.
-    fn time(&self, now: u64) -> u64 {
-        now
+    /// What time it is, for whatever is published with a time. `now` is what the machine's clock says; a switch whose calls go
+    /// by another clock says what that shows.
+    fn time(&self, now: WallMicros) -> SwitchMicros {
+        SwitchMicros::from_wall(now)
     }
 
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
@@ -102,7 +103,7 @@ impl<S: Switch + ?Sized> Switch for Arc<S> {
         (**self).configure(config);
     }
 
-    fn time(&self, now: u64) -> u64 {
+    fn time(&self, now: WallMicros) -> SwitchMicros {
         (**self).time(now)
     }
 
@@ -174,8 +175,8 @@ pub struct Caller<'a> {
     pub user: &'a [u8],
     /// What the user may do.
     pub write: Classes,
-    /// Unix time in microseconds, by [`Switch::time`].
-    pub micros: u64,
+    /// When, by [`Switch::time`].
+    pub now: SwitchMicros,
     /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
     pub client: Option<BorrowedFd<'a>>,
 }

@@ -14,6 +14,7 @@ use amibox::session::{Login, Session, Transport};
 use amibox::switch::embedded::Embedded;
 use amibox::switch::embedded::astdb::Store;
 use amibox::switch::{Caller, Switch};
+use amibox::time::{SwitchMicros, WallMicros};
 
 use crate::FOLDER;
 use crate::corpus::Folder;
@@ -45,7 +46,7 @@ fn play(dialplan: &[u8], packets: &[u8]) {
             Decoded::Message if message.action().is_some_and(writes_files) => {}
             Decoded::Message => {
                 now += ticks(message);
-                bench.core.run(&bench.session, message, now, &mut out);
+                bench.core.run(&bench.session, message, WallMicros::new(now), &mut out);
             }
         }
         while bench.session.catch_up(&bench.core.bus, &mut out).is_ok_and(|done| !done) {
@@ -70,7 +71,7 @@ fn ticks(message: &Message) -> u64 {
 /// An expression, as Getvar evaluates it and Setvar sets it.
 pub(crate) fn expressions(data: &[u8]) {
     let switch = Embedded::default();
-    let caller = Caller { user: b"ops", write: Classes::ALL, micros: START, client: None };
+    let caller = Caller { user: b"ops", write: Classes::ALL, now: SwitchMicros::new(START), client: None };
     let text = [b"EVAL(", data, b")"].concat();
     for (action, variable, value) in [
         ("Setvar", &b"A"[..], &b"1,2-3"[..]),
@@ -110,10 +111,18 @@ impl Bench {
             amibox::config::load(folder.path()).config.expect("this manager.conf is sound")
         });
         let bus = Bus::new().expect("a descriptor can be had");
-        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), 7, START);
-        let core = Core::new(Arc::new(config), bus, Modules::default(), Box::new(switch), START, || 7);
+        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), 7, WallMicros::new(START));
+        let core = Core::new(
+            Arc::new(config),
+            bus,
+            Modules::default(),
+            Box::new(switch),
+            WallMicros::new(START),
+            || 7,
+        );
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
-        let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, START, None));
+        let since = SwitchMicros::new(START);
+        let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let user = User { name: b"ops".to_vec(), ..User::default() };
         let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(user) };
         let head = core.bus.head();

@@ -3,7 +3,6 @@
 use crate::actions::Call;
 use crate::actions::modules::Reloaded;
 use crate::ami::Classes;
-use crate::date::Date;
 use crate::switch::console::{Outcome, Screen};
 
 use super::Entry;
@@ -47,7 +46,7 @@ fn show_connected(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> 
     let mut count = 0;
     call.core.view_sessions(call.now, |view| {
         let session = view.session;
-        let start = Date::from_micros(session.since);
+        let start = session.since.date();
         row(
             screen,
             [
@@ -243,6 +242,7 @@ mod tests {
     use crate::config::Config;
     use crate::config::manager::User;
     use crate::config::secret::Secret;
+    use crate::time::SwitchMicros;
 
     fn lines(bench: &Bench, command: &str) -> Vec<String> {
         let answer = bench.run(&format!("Action: Command\nCommand: {command}"));
@@ -274,7 +274,10 @@ mod tests {
     #[test]
     fn sessions_and_events_are_shown_and_ended() {
         let bench = Bench::new(Config::default());
-        bench.core.publish(Event::new("UserEvent", Classes::USER).with("Hidden", "contents"), 0);
+        bench.core.publish(
+            Event::new("UserEvent", Classes::USER).with("Hidden", "contents"),
+            SwitchMicros::default(),
+        );
         let other = Bench::log_in(&bench.core, "other");
         let shown = lines(&bench, "manager show connected");
         assert_eq!(shown.len(), 4, "{shown:?}");

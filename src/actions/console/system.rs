@@ -2,8 +2,8 @@
 
 use crate::actions::Call;
 use crate::actions::system::{AMI_VERSION, serves_http};
-use crate::date::Date;
 use crate::switch::console::{Outcome, Screen};
+use crate::time::SwitchMicros;
 
 use super::Entry;
 
@@ -23,7 +23,7 @@ fn uptime(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> Outcome 
         _ => return Outcome::Usage,
     };
     for (what, since) in [("System uptime", call.core.started), ("Last reload", call.core.last_reload())] {
-        let seconds = call.now.saturating_sub(since) / 1_000_000;
+        let seconds = call.now.since(since).as_secs();
         match in_seconds {
             true => screen.line(format_args!("{what}: {seconds}")),
             false => screen.line(format_args!("{what}: {}", spoken(seconds))),
@@ -40,8 +40,8 @@ fn settings(call: &Call<'_>, arguments: &[&[u8]], screen: &mut Screen) -> Outcom
     let asterisk = &config.asterisk;
     let yes = |on: bool| if on { "Enabled" } else { "Disabled" }.to_owned();
     let limit = |limit: Option<String>| limit.unwrap_or_else(|| "Not set".to_owned());
-    let date = |micros| {
-        let date = Date::from_micros(micros);
+    let date = |at: SwitchMicros| {
+        let date = at.date();
         format!("{} {}", date.day(), date.time())
     };
     let name = asterisk.systemname.as_deref().map(|name| name.escape_ascii().to_string());

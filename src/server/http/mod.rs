@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use crate::actions::Core;
 use crate::config::Config;
-use crate::date::Date;
 use crate::http::body::{MAX_DISCARD, MAX_FORM};
 use crate::http::digest::Nonces;
 use crate::http::response::Frame;
@@ -296,9 +295,9 @@ impl<'a> Connection<'a> {
     /// The `Date` header changes once a second.
     fn tell_time(&mut self) {
         let now = clock::now();
-        if now / 1_000_000 != self.second {
-            self.second = now / 1_000_000;
-            self.date = Date::from_micros(now).http().to_string();
+        if now.seconds() != self.second {
+            self.second = now.seconds();
+            self.date = now.date().http().to_string();
         }
     }
 

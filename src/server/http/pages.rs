@@ -183,8 +183,8 @@ impl<'r> Client<'r> {
         if self.config.http.tls.verify_client {
             session.set_certificate(self.stream.certificate_name());
         }
-        let now = clock::now();
-        match core.run_for(Some(self.stream.as_fd()), session, message, now, wire) {
+        let arrived = Instant::now();
+        match core.run_for(Some(self.stream.as_fd()), session, message, clock::now(), wire) {
             Then::Continue => session.take_own(wire),
             Then::BehindEvents => {
                 core.bus.settle();
@@ -193,7 +193,7 @@ impl<'r> Client<'r> {
             Then::Close => visit.end(),
             Then::CloseAfter(delay) => {
                 visit.end();
-                clock::hold_back(now, delay);
+                clock::hold_back(arrived, delay);
             }
             Then::Wait(timeout) => {
                 self.wait(visit, timeout);

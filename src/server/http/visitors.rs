@@ -287,16 +287,24 @@ mod tests {
     use crate::modules::Modules;
     use crate::session::Transport;
     use crate::switch::embedded::Embedded;
+    use crate::time::{SwitchMicros, WallMicros};
 
     #[test]
     fn a_session_that_gets_another_key_meanwhile_is_let_go_all_the_same() {
         let bus = Bus::new().expect("a descriptor can be had");
         let switch = Box::new(Embedded::default());
-        let core = Core::new(Arc::new(Config::default()), bus, Modules::default(), switch, 0, || 7);
+        let core = Core::new(
+            Arc::new(Config::default()),
+            bus,
+            Modules::default(),
+            switch,
+            WallMicros::default(),
+            || 7,
+        );
         let visitors = Visitors::default();
         let key = |name: &str| Key::Nonce(name.to_owned());
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-        let make = |id| Session::new(id, Transport::Http, here, here, 0, None);
+        let make = |id| Session::new(id, Transport::Http, here, here, SwitchMicros::default(), None);
         let uses = |name: &str| visitors.lock().all.get(&key(name)).map(|entry| entry.uses);
         let visit = visitors.begin(&core, key("a"), make).expect("there is room");
         visitors.rename(key("a"), key("b"));

@@ -57,6 +57,7 @@ use crate::config::ini::Source;
 use crate::config::testmode::Clock;
 use crate::config::{Complaint, Config, Disk, TestMode};
 use crate::modules::Modules;
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Switch};
@@ -110,7 +111,14 @@ struct Inner {
 impl Default for Embedded {
     /// A switch without configuration, which tells its events to nobody.
     fn default() -> Embedded {
-        Embedded::with(settings::Settings::default(), Dialplan::default(), Store::in_memory(), 0, 0, None)
+        Embedded::with(
+            settings::Settings::default(),
+            Dialplan::default(),
+            Store::in_memory(),
+            0,
+            WallMicros::default(),
+            None,
+        )
     }
 }
 
@@ -126,13 +134,13 @@ impl Embedded {
     pub fn complete() -> Embedded {
         let test = TestMode { enabled: true, ..TestMode::default() };
         let settings = settings::Settings { test, ..settings::Settings::default() };
-        Embedded::with(settings, Dialplan::default(), Store::in_memory(), 0, 0, None)
+        Embedded::with(settings, Dialplan::default(), Store::in_memory(), 0, WallMicros::default(), None)
     }
 
     /// A switch as the config folder describes it, which keeps what is to survive in `astdb` and tells its events to `bus`.
-    /// `seed` are random bits, `now` is Unix time in microseconds. Until [`Embedded::start_clock`] is called time stands still,
+    /// `seed` are random bits. Until [`Embedded::start_clock`] is called time stands still,
     /// but for those who wait for something.
-    pub fn new(config: &Config, astdb: Store, bus: Bus, seed: u64, now: u64) -> Embedded {
+    pub fn new(config: &Config, astdb: Store, bus: Bus, seed: u64, now: WallMicros) -> Embedded {
         Embedded::from_files(config, &Disk::new(&config.dir), astdb, bus, seed, now)
     }
 
@@ -143,7 +151,7 @@ impl Embedded {
         astdb: Store,
         bus: Bus,
         seed: u64,
-        now: u64,
+        now: WallMicros,
     ) -> Embedded {
         let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
         let mut switch = Embedded::with(settings, dialplan, astdb, seed, now, Some(bus));
@@ -156,10 +164,10 @@ impl Embedded {
         dialplan: Dialplan,
         astdb: Store,
         seed: u64,
-        now: u64,
+        now: WallMicros,
         bus: Option<Bus>,
     ) -> Embedded {
-        let astdb = Arc::new(astdb);
+        let (astdb, now) = (Arc::new(astdb), now.get());
         let test = settings.test;
         let virtual_start = match test.clock {
             Clock::Virtual { epoch } => Some(epoch.unwrap_or(now)),
@@ -221,8 +229,8 @@ impl Embedded {
 
     /// Performs one of the engine's own actions.
     fn perform_own(&self, row: &Row, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
-        let answer =
-            self.with_engine(caller.micros, |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
+        let answer = self
+            .with_engine(caller.now.get(), |engine| (row.run)(&mut Ask { engine, caller, message }, reply));
         match answer {
             Answer::Done => {}
             Answer::RereadQueues => drop(self.reread_queues()),
@@ -273,12 +281,12 @@ impl Embedded {
         self.shared.lock().engine.modules = modules;
     }
 
-    /// Starts the thread that does what is due when its time comes. `clock` tells Unix time in microseconds. Where the clock is a
+    /// Starts the thread that does what is due when its time comes. `clock` is the machine's. Where the clock is a
     /// virtual one there is nothing to start.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn start_clock(&self, clock: fn() -> u64) -> io::Result<()> {
+    pub fn start_clock(&self, clock: fn() -> WallMicros) -> io::Result<()> {
         if self.shared.is_virtual {
             return Ok(());
         }
@@ -334,8 +342,11 @@ impl Switch for Embedded {
         self.reconfigure(|engine| engine.configure(settings, dialplan));
     }
 
-    fn time(&self, now: u64) -> u64 {
-        if self.shared.is_virtual { self.shared.lock().engine.now } else { now }
+    fn time(&self, now: WallMicros) -> SwitchMicros {
+        if !self.shared.is_virtual {
+            return SwitchMicros::from_wall(now);
+        }
+        SwitchMicros::new(self.shared.lock().engine.now)
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
@@ -347,7 +358,7 @@ impl Switch for Embedded {
         if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
-        self.with_engine(caller.micros, |engine| {
+        self.with_engine(caller.now.get(), |engine| {
             let channel = match message.value("Channel") {
                 b"" => Some(None),
                 channel => engine.find_channel(channel).map(Some),
@@ -396,7 +407,7 @@ impl Switch for Embedded {
             screen.line(if done { what } else { "It cannot be read; everything stays as it was." });
             return Some(if done { Outcome::Done } else { Outcome::Failed });
         }
-        self.with_engine(caller.micros, |engine| {
+        self.with_engine(caller.now.get(), |engine| {
             console::run(engine, words, screen)
                 .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
         })
@@ -433,7 +444,7 @@ impl Shared {
         let count = events.len();
         for (event, micros) in events {
             if let Some(bus) = &self.bus {
-                bus.publish(event, micros);
+                bus.publish(event, SwitchMicros::new(micros));
             }
         }
         if inner.engine.has_outcomes() {
@@ -466,10 +477,10 @@ impl Shared {
     }
 
     /// Does what is due, and sleeps until the next thing is.
-    fn run_clock(&self, clock: fn() -> u64) {
+    fn run_clock(&self, clock: fn() -> WallMicros) {
         let mut inner = self.lock();
         while !self.stopped.load(Ordering::SeqCst) {
-            let now = clock();
+            let now = clock().get();
             inner.engine.advance(now);
             self.publish(&mut inner);
             let due = inner.engine.next_deadline();

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use crate::ami::Reply;
-use crate::ami::event::Micros;
 use crate::ami::reply::Then;
+use crate::time::SwitchMicros;
 
 use super::astdb::{Entry, Store};
 use super::dialplan::Dialplan;
@@ -44,7 +44,7 @@ impl Embedded {
                 .error("The clock is a real one: clock = virtual in [test] of amibox.conf lets it be moved");
         }
         let passed = self.shared.pass(micros);
-        let now = format_args!("{}", Micros(self.shared.lock().engine.now)).to_string();
+        let now = SwitchMicros::new(self.shared.lock().engine.now).to_string();
         match passed {
             Ok(()) => reply.start("Success").header("Message", "Time has passed"),
             Err(why) => reply.start("Error").header("Message", why),

@@ -9,6 +9,7 @@ use crate::config;
 use crate::config::ini::memory::Memory;
 use crate::switch::console::{Outcome, Screen};
 use crate::switch::{Caller, Switch};
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::Embedded;
 use super::astdb::Store;
@@ -38,7 +39,8 @@ impl Stage {
     fn over(files: &Memory) -> Stage {
         let config = Arc::new(config::read(Path::new("/etc/x"), files).config.expect("the files are sound"));
         let bus = Bus::new().expect("a descriptor can be had");
-        let switch = Embedded::from_files(&config, files, Store::in_memory(), bus.clone(), 7, START);
+        let switch =
+            Embedded::from_files(&config, files, Store::in_memory(), bus.clone(), 7, WallMicros::new(START));
         Stage { switch, write: Classes::ALL, bus, read: 0 }
     }
 
@@ -73,7 +75,7 @@ impl Stage {
     }
 
     fn caller(&self) -> Caller<'static> {
-        Caller { user: b"ops", write: self.write, micros: self.switch.now(), client: None }
+        Caller { user: b"ops", write: self.write, now: SwitchMicros::new(self.switch.now()), client: None }
     }
 
     /// Lets time pass, in milliseconds: all that is due meanwhile is done at its own time.

@@ -40,6 +40,7 @@ use crate::bus::Bus;
 use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
 use crate::config::{Complaint, Config};
 use crate::net::client::ClientTls;
+use crate::time::{SwitchMicros, WallMicros};
 
 use super::{ActionSpec, Caller, Figure, Switch, access};
 use answer::Answer;
@@ -59,7 +60,7 @@ pub struct Gateway {
 /// What clients' threads and those of the servers share.
 struct Shared {
     bus: Bus,
-    clock: fn() -> u64,
+    clock: fn() -> WallMicros,
     random: fn() -> u64,
     ids: Arc<Ids>,
     /// Guards which servers there are; held to copy a reference.
@@ -104,9 +105,9 @@ pub fn check(config: &Config) -> Vec<Complaint> {
 }
 
 impl Gateway {
-    /// A gateway without servers: [`Switch::configure`] brings them. Events are told to `bus`; `clock` gives Unix time in
-    /// microseconds, `random` random bits.
-    pub fn new(bus: Bus, clock: fn() -> u64, random: fn() -> u64) -> Gateway {
+    /// A gateway without servers: [`Switch::configure`] brings them. Events are told to `bus`; `clock` is the machine's, `random`
+    /// gives random bits.
+    pub fn new(bus: Bus, clock: fn() -> WallMicros, random: fn() -> u64) -> Gateway {
         Gateway {
             shared: Arc::new(Shared {
                 bus,
@@ -377,7 +378,7 @@ impl Shared {
     }
 
     fn publish(&self, text: Cow<'_, [u8]>) {
-        self.bus.publish(Event::received(text), (self.clock)());
+        self.bus.publish(Event::received(text), SwitchMicros::from_wall((self.clock)()));
     }
 
     fn servers(&self) -> Arc<Servers> {
@@ -399,7 +400,7 @@ impl Shared {
         for (name, value) in more {
             event.header(name, *value);
         }
-        self.bus.publish(event, (self.clock)());
+        self.bus.publish(event, SwitchMicros::from_wall((self.clock)()));
     }
 }
 
