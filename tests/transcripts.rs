@@ -10,9 +10,8 @@
 //! `tests/transcripts/waiting.txt` (a path, then why) is played all the same and has to fail: one that passes
 //! is an error until it leaves the list, so the list only shrinks. The same goes for `gateway-exceptions.txt` and the plays
 //! through a gateway; there a reason that begins with [`RACING`] is for one that passes now and then, which is not played.
-//! One that fails beside others is played once more
-//! alone, for its pauses are tenths of a second and a busy machine takes longer: the closing lines name it. `AMIBOX_BIN` names another binary,
-//! `AMIBOX_JOBS` how many are played at a time.
+//! None is played twice. Words that choose no transcript are an error, save those with a `_` or `::`, which name other
+//! tests. `AMIBOX_BIN` names another binary, `AMIBOX_JOBS` how many are played at a time.
 
 mod runner;
 mod support;
@@ -49,8 +48,6 @@ const LISTS: [&str; 2] = ["waiting.txt", "gateway-exceptions.txt"];
 /// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting; with many more,
 /// its pauses of some tenths of a second would no longer be longer than the server takes.
 const JOBS_PER_PROCESSOR: usize = 8;
-/// After so many failures the others are not played once more.
-const MOST_AGAIN: usize = 20;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -61,7 +58,12 @@ fn main() -> ExitCode {
         }
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
-    let chosen = args.choose(&folder);
+    let mut chosen = args.choose(&folder);
+    if chosen.is_empty() {
+        println!("\nno transcript has {} in its path", args.filters.join(" or "));
+        // `cargo test some_test` gives its word to every harness.
+        return if args.names_another_test() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
     if args.list {
         chosen.iter().for_each(|one| println!("{}: test", one.name));
         return ExitCode::SUCCESS;
@@ -78,7 +80,6 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut chosen = chosen;
     chosen.retain(|one| waiting.get(&one.name).is_none_or(|reason| !reason.starts_with(RACING)));
     let start = Instant::now();
     println!("\nrunning {} transcripts", chosen.len());
@@ -99,8 +100,6 @@ struct Counts {
     passed: usize,
     waiting: usize,
     failed: Vec<String>,
-    /// Passed only when played alone.
-    alone: Vec<String>,
     filtered: usize,
 }
 
@@ -110,10 +109,6 @@ impl Counts {
         if !self.failed.is_empty() {
             println!("\nfailures:");
             self.failed.iter().for_each(|name| println!("    {name}"));
-        }
-        if !self.alone.is_empty() {
-            println!("\npassed only when played alone:");
-            self.alone.iter().for_each(|name| println!("    {name}"));
         }
         let verdict = if self.failed.is_empty() { "ok" } else { "FAILED" };
         println!(
@@ -137,7 +132,6 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
     let all = plays(folder, &PASSES[0]).len();
     let filtered = all.saturating_sub(chosen.iter().filter(|one| one.pass == Pass::AsWritten).count());
     let counts = Mutex::new(Counts { filtered, ..Counts::default() });
-    let again = Mutex::new(Vec::new());
     let attempt = |one: &Play| {
         let stage = stages.iter().find(|stage| stage.pass == one.pass).expect("there is one a pass");
         panic::catch_unwind(AssertUnwindSafe(|| play(stage, &one.file)))
@@ -152,30 +146,12 @@ fn run(args: &Args, folder: &Path, chosen: &[Play], waiting: &BTreeMap<String, S
                     // What waits as it is written waits in every other way too.
                     let plain = without_prefix(&one.name);
                     let reason = waiting.get(&one.name).or_else(|| waiting.get(plain));
-                    if let (Err(difference), None) = (&outcome, reason) {
-                        again.lock().expect("no one panics holding it").push((one, difference.clone()));
-                        continue;
-                    }
                     tell(args, &mut counts.lock().expect("no one panics holding it"), one, &outcome, reason);
                 }
             });
         }
     });
-    let mut counts = counts.into_inner().expect("no one panics holding it");
-    let again = again.into_inner().expect("no one panics holding it");
-    for (one, difference) in again {
-        // A server that is broken fails them all: no need to wait for each twice.
-        let outcome = match counts.failed.len() < MOST_AGAIN {
-            true => attempt(one),
-            false => Err("failed beside others; not played again, as too many fail".to_owned()),
-        };
-        if outcome.is_ok() {
-            println!("transcript {} beside others ... FAILED\n   {difference}\n", one.name);
-            counts.alone.push(one.name.clone());
-        }
-        tell(args, &mut counts, one, &outcome, None);
-    }
-    counts
+    counts.into_inner().expect("no one panics holding it")
 }
 
 /// Counts one outcome and prints its line; both sides of a mismatch follow.
@@ -259,6 +235,11 @@ impl Args {
             }
         }
         Ok(args)
+    }
+
+    /// Whether the words can only mean tests of other harnesses: no transcript's path has those characters.
+    fn names_another_test(&self) -> bool {
+        !self.filters.is_empty() && self.filters.iter().all(|word| word.contains(['_', ':']))
     }
 
     fn choose(&self, folder: &Path) -> Vec<Play> {
