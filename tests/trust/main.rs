@@ -4,5 +4,7 @@
 //!     cargo test --test trust                every one
 //!     cargo test --test trust admission::    one kind
 
+mod http_framing;
+
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,16 +4,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::http::body::{Decoder, Framing};
+use crate::http::buffer::Buffer;
 use crate::http::{HeadScan, Page};
 use crate::net::Stream;
 
 /// The reading side of a connection.
 pub(super) struct Input<'a> {
     stream: &'a Stream,
-    /// What has arrived and is not used yet: `buffer[start..end]`.
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+    buffer: Buffer,
 }
 
 /// What came of waiting for a request.
@@ -28,7 +26,7 @@ pub(super) enum Head {
 
 impl<'a> Input<'a> {
     pub(super) fn new(stream: &'a Stream) -> Input<'a> {
-        Input { stream, buffer: vec![0; SMALL], start: 0, end: 0 }
+        Input { stream, buffer: Buffer::default() }
     }
 
     /// Waits for a whole head: until `idle_until` for its first byte, and then as long as bytes keep coming, but not for ever.
@@ -36,13 +34,13 @@ impl<'a> Input<'a> {
         let mut scan = HeadScan::default();
         let mut begun = None;
         loop {
-            match scan.advance(self.bytes()) {
+            match scan.advance(self.buffer.unread()) {
                 Ok(Some(length)) => return Ok(Head::Whole(length)),
                 Ok(None) => {}
                 Err(page) => return Ok(Head::Refused(page)),
             }
             let now = Instant::now();
-            let until = match self.bytes() {
+            let until = match self.buffer.unread() {
                 [] => idle_until,
                 _ => (*begun.get_or_insert(now) + HEAD_WITHIN).min(now + inactivity),
             };
@@ -50,7 +48,7 @@ impl<'a> Input<'a> {
                 Ok(0) => return Ok(Head::Gone),
                 Ok(_) => {}
                 Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(error),
-                Err(_) if self.bytes().is_empty() => return Ok(Head::Gone),
+                Err(_) if self.buffer.unread().is_empty() => return Ok(Head::Gone),
                 Err(_) => return Ok(Head::Refused(Page::TIMEOUT)),
             }
         }
@@ -59,8 +57,9 @@ impl<'a> Input<'a> {
     /// Moves bytes that have arrived out of here.
     pub(super) fn take(&mut self, length: usize, into: &mut Vec<u8>) {
         into.clear();
-        into.extend_from_slice(&self.bytes()[..length]);
-        self.start += length;
+        let unread = self.buffer.unread();
+        into.extend_from_slice(&unread[..length.min(unread.len())]);
+        self.buffer.consume(length);
     }
 
     /// Reads a body to its end and hands out its content. One that is broken, too long, or does not come in time gives the
@@ -75,10 +74,11 @@ impl<'a> Input<'a> {
         let mut decoder = Decoder::new(framing, limit)?;
         let last = Instant::now() + body_within(limit);
         loop {
-            while !decoder.is_done() && self.start < self.end {
-                let step = decoder.decode(&self.buffer[self.start..self.end])?;
-                self.start += step.used;
+            while !decoder.is_done() && !self.buffer.unread().is_empty() {
+                let step = decoder.decode(self.buffer.unread())?;
                 take(step.content)?;
+                let used = step.used;
+                self.buffer.consume(used);
             }
             if decoder.is_done() {
                 return Ok(());
@@ -91,27 +91,13 @@ impl<'a> Input<'a> {
     }
 
     /// Gives back the memory that an unusually large request took, once it is through.
-    pub(super) fn settle(&mut self) {
-        if self.start == self.end && self.buffer.len() > SMALL {
-            self.buffer.truncate(SMALL);
-            self.buffer.shrink_to_fit();
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+    pub(super) fn shrink(&mut self) {
+        self.buffer.shrink();
     }
 
     fn fill(&mut self, until: Instant) -> io::Result<usize> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        if self.end == self.buffer.len() {
-            // Heads end before this gets out of hand, and bodies are used up as they come.
-            self.buffer.resize(self.buffer.len() * 2, 0);
-        }
-        let read = self.stream.read(&mut self.buffer[self.end..], Some(until))?;
-        self.end += read;
-        Ok(read)
+        let stream = self.stream;
+        self.buffer.fill(|room| stream.read(room, Some(until)))
     }
 }
 
@@ -119,9 +105,6 @@ impl<'a> Input<'a> {
 fn body_within(limit: u64) -> Duration {
     Duration::from_secs(30 + limit / SLOWEST)
 }
-
-/// The buffer of a connection that does nothing unusual.
-const SMALL: usize = 2048;
 
 /// How long a head may take from its first byte to its last, however steadily it drips.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);

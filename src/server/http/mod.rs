@@ -133,7 +133,7 @@ impl<'a> Connection<'a> {
                 self.stream.finish();
                 return Ok(());
             }
-            self.settle(&mut head, &mut parameters);
+            self.shrink(&mut head, &mut parameters);
             idle_until = Instant::now() + config.http.session_keep_alive;
         }
     }
@@ -302,8 +302,8 @@ impl<'a> Connection<'a> {
     }
 
     /// Gives back the memory that an unusually large request took.
-    fn settle(&mut self, head: &mut Vec<u8>, parameters: &mut Parameters) {
-        self.input.settle();
+    fn shrink(&mut self, head: &mut Vec<u8>, parameters: &mut Parameters) {
+        self.input.shrink();
         head.clear();
         head.shrink_to(KEEP);
         self.out.shrink_to(KEEP);
