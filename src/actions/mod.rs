@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::session::{Login, Session, Sessions};
-use crate::switch::{Caller, Switch};
+use crate::switch::{Caller, Prepared, Switch};
 use crate::time::{SwitchMicros, WallMicros};
 
 pub use reference::reference;
@@ -85,7 +85,7 @@ pub trait Reload: Send + Sync {
 }
 
 impl Core {
-    /// The shared state of a server that starts at `now`.
+    /// The shared state of a server that starts at `now`, before a switch that has taken over that configuration.
     pub fn new(
         config: Arc<Config>,
         bus: Bus,
@@ -112,7 +112,7 @@ impl Core {
             bridges: bridges::Technologies::default(),
             files: Mutex::default(),
         };
-        core.configure_others();
+        core.configure_bus();
         core
     }
 
@@ -121,11 +121,13 @@ impl Core {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another configuration in force, at that time. Sessions keep the classes that they logged in with.
-    pub fn set_config(&self, config: Arc<Config>, now: WallMicros) {
+    /// Puts another configuration in force, at that time, with what the switch has prepared for it. Sessions keep the classes that
+    /// they logged in with.
+    pub fn set_config(&self, config: Arc<Config>, prepared: Prepared, now: WallMicros) {
+        self.switch.apply(&config, prepared);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
         self.reloaded.store(self.switch.time(now).get(), Ordering::Relaxed);
-        self.configure_others();
+        self.configure_bus();
     }
 
     /// Says who reads the configuration again; the first one stays. Without one a reload does nothing, and succeeds.
@@ -159,9 +161,8 @@ impl Core {
         table
     }
 
-    fn configure_others(&self) {
+    fn configure_bus(&self) {
         let config = self.config();
-        self.switch.configure(&config);
         let manager = &config.manager;
         let settings = crate::bus::Settings {
             timestamp: manager.timestampevents,

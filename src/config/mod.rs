@@ -71,6 +71,7 @@ pub fn load(dir: &Path) -> Loaded {
     read(dir, &Disk::new(dir))
 }
 
+/// The same over files from elsewhere. Each is read once.
 pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
     let mut complaints = Vec::new();
     let document = |name: &str, complaints: &mut Vec<Complaint>| -> Document {

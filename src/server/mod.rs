@@ -18,10 +18,11 @@ use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
 use crate::config::amibox::Switch as Kind;
-use crate::config::{self, Config, Level, Loaded};
+use crate::config::ini::Source;
+use crate::config::{self, Complaint, Config, Disk, Level};
 use crate::modules::Modules;
 use crate::session::Session;
-use crate::switch::Switch;
+use crate::switch::{Prepared, Switch};
 use crate::switch::embedded::astdb::{self, Store};
 use crate::switch::embedded::{self, Embedded};
 use crate::switch::gateway::{self, Gateway};
@@ -92,17 +93,23 @@ impl Daemon {
     /// # Errors
     /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
     pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
-        let config = load(dir).ok_or(StartError::Config)?;
-        Daemon::serve(dir, config, |config, bus, modules| match config.amibox.switch {
-            Kind::Embedded => {
+        let Loaded { config, plan, complaints } = read(dir);
+        log_all(&complaints);
+        let (Some(config), Some(plan)) = (config, plan) else { return Err(StartError::Config) };
+        Daemon::serve(dir, config, |config, bus, modules| match plan {
+            Plan::Embedded(plan) => {
                 let astdb =
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
-                let switch = Embedded::new(config, astdb, bus, random(), clock::now());
+                let switch = Embedded::new(plan, astdb, bus, random(), clock::now());
                 switch.set_modules(modules);
                 switch.start_clock(clock::now)?;
                 Ok(Box::new(switch))
             }
-            Kind::Gateway => Ok(Box::new(Gateway::new(bus, clock::now, random))),
+            Plan::Gateway(plan) => {
+                let gateway = Gateway::new(bus, clock::now, random);
+                gateway.apply(config, Prepared::new(plan));
+                Ok(Box::new(gateway))
+            }
         })
     }
 
@@ -115,8 +122,18 @@ impl Daemon {
         dir: &Path,
         make: impl FnOnce(&Config, Bus) -> io::Result<Box<dyn Switch>>,
     ) -> Result<Daemon, StartError> {
-        let config = load(dir).ok_or(StartError::Config)?;
-        Daemon::serve(dir, config, |config, bus, _| Ok(make(config, bus)?))
+        let source = Disk::new(dir);
+        let loaded = config::read(dir, &source);
+        log_all(&loaded.complaints);
+        Daemon::serve(dir, loaded.config.ok_or(StartError::Config)?, |config, bus, _| {
+            let switch = make(config, bus)?;
+            let (prepared, complaints) = switch.prepare(config, &source);
+            if log_all(&complaints) {
+                return Err(StartError::Config);
+            }
+            switch.apply(config, prepared);
+            Ok(switch)
+        })
     }
 
     fn serve(
@@ -190,7 +207,15 @@ impl Daemon {
 impl Shared {
     fn reload(&self) -> Result<(), StartError> {
         let mut listeners = self.listeners();
-        let config = load(&self.dir).ok_or(StartError::Config)?;
+        let source = Disk::new(&self.dir);
+        let loaded = config::read(&self.dir, &source);
+        let mut unusable = log_all(&loaded.complaints);
+        let Some(config) = loaded.config else { return Err(StartError::Config) };
+        let (prepared, complaints) = self.core.switch.prepare(&config, &source);
+        unusable |= log_all(&complaints);
+        if unusable {
+            return Err(StartError::Config);
+        }
         if config.amibox.test != self.core.config().amibox.test {
             log::error!("amibox.conf: [test] is not changed while the server runs: start it anew");
             return Err(StartError::Config);
@@ -199,7 +224,7 @@ impl Shared {
         if config.amibox.switch != self.core.config().amibox.switch {
             log::warn!("amibox.conf: another switch is not taken before the next start");
         }
-        self.core.set_config(Arc::new(config), clock::now());
+        self.core.set_config(Arc::new(config), prepared, clock::now());
         listeners.serve(&self.core, &self.web, bound)?;
         let config = self.core.config();
         let is_gone = |session: &Session| {
@@ -232,32 +257,62 @@ impl Reload for Reloader {
     }
 }
 
+/// What reading the whole config folder gave, each file once.
+pub struct Loaded {
+    /// The configuration, if no complaint is an error.
+    pub config: Option<Config>,
+    /// What the switch that it asks for is made from; none without a configuration.
+    pub plan: Option<Plan>,
+    /// Everything that is wrong.
+    pub complaints: Vec<Complaint>,
+}
+
+/// What a switch is made from: read and checked.
+pub enum Plan {
+    /// `switch = embedded`.
+    Embedded(embedded::Plan),
+    /// `switch = gateway`.
+    Gateway(gateway::Plan),
+}
+
 /// Reads the configuration, with what only the switch can tell of it: everything that is wrong, and the whole unless an error
 /// is among it.
 pub fn read(dir: &Path) -> Loaded {
-    let mut loaded = config::load(dir);
-    if let Some(config) = &loaded.config {
-        loaded.complaints.extend(match config.amibox.switch {
-            Kind::Embedded => embedded::check(config),
-            Kind::Gateway => gateway::check(config),
-        });
-    }
-    if loaded.complaints.iter().any(|complaint| complaint.level == Level::Error) {
-        loaded.config = None;
-    }
-    loaded
+    read_from(dir, &Disk::new(dir))
 }
 
-/// Reads the configuration and logs every complaint.
-fn load(dir: &Path) -> Option<Config> {
-    let loaded = read(dir);
-    for complaint in &loaded.complaints {
+/// The same over files from elsewhere.
+pub(crate) fn read_from(dir: &Path, source: &dyn Source) -> Loaded {
+    let config::Loaded { config, mut complaints } = config::read(dir, source);
+    let plan = config.as_ref().map(|config| {
+        let (plan, more) = match config.amibox.switch {
+            Kind::Embedded => {
+                let (plan, complaints) = embedded::prepare(config, source);
+                (Plan::Embedded(plan), complaints)
+            }
+            Kind::Gateway => {
+                let (plan, complaints) = gateway::prepare(config);
+                (Plan::Gateway(plan), complaints)
+            }
+        };
+        complaints.extend(more);
+        plan
+    });
+    if complaints.iter().any(|complaint| complaint.level == Level::Error) {
+        return Loaded { config: None, plan: None, complaints };
+    }
+    Loaded { config, plan, complaints }
+}
+
+/// Logs every complaint; whether one of them is an error.
+fn log_all(complaints: &[Complaint]) -> bool {
+    for complaint in complaints {
         match complaint.level {
             Level::Error => log::error!("{complaint}"),
             Level::Warning => log::warn!("{complaint}"),
         }
     }
-    loaded.config
+    complaints.iter().any(|complaint| complaint.level == Level::Error)
 }
 
 fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
@@ -297,3 +352,7 @@ const FAREWELL: Duration = Duration::from_millis(50);
 /// See `listen.rs` on stacks.
 const DISPATCHER_STACK: usize = 256 * 1024;
 const SWEEPER_STACK: usize = 64 * 1024;
+
+#[cfg(test)]
+#[path = "prepared_tests.rs"]
+mod tests;

@@ -9,12 +9,15 @@ pub mod console;
 pub mod embedded;
 pub mod gateway;
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::ami::{Classes, Message, Reply};
-use crate::config::Config;
+use crate::config::ini::Source;
+use crate::config::{Complaint, Config};
 use crate::time::{SwitchMicros, WallMicros};
 use console::{CommandSpec, Outcome, Screen};
 
@@ -40,9 +43,18 @@ pub trait Switch: Send + Sync {
         None
     }
 
-    /// Takes over what another configuration says of it. The first one comes before any action.
-    fn configure(&self, config: &Config) {
-        let _ = config;
+    /// Reads and checks what the configuration says of it, files of its own among them, and changes nothing yet: all that is
+    /// wrong, and what [`Switch::apply`] will take over. Nothing of it is applied where a diagnostic is an error, or where
+    /// another part of the configuration cannot be used.
+    fn prepare(&self, config: &Config, source: &dyn Source) -> (Prepared, Vec<Complaint>) {
+        let _ = (config, source);
+        (Prepared::default(), Vec::new())
+    }
+
+    /// Takes over what [`Switch::prepare`] gave for that configuration. No file is read again: what was checked is what is
+    /// used. The first call comes before any action.
+    fn apply(&self, config: &Config, prepared: Prepared) {
+        let _ = (config, prepared);
     }
 
     /// What time it is, for whatever is published with a time. `now` is what the machine's clock says; a switch whose calls go
@@ -99,8 +111,12 @@ impl<S: Switch + ?Sized> Switch for Arc<S> {
         (**self).trouble()
     }
 
-    fn configure(&self, config: &Config) {
-        (**self).configure(config);
+    fn prepare(&self, config: &Config, source: &dyn Source) -> (Prepared, Vec<Complaint>) {
+        (**self).prepare(config, source)
+    }
+
+    fn apply(&self, config: &Config, prepared: Prepared) {
+        (**self).apply(config, prepared);
     }
 
     fn time(&self, now: WallMicros) -> SwitchMicros {
@@ -129,6 +145,28 @@ impl<S: Switch + ?Sized> Switch for Arc<S> {
 
     fn figures(&self) -> Vec<Figure> {
         (**self).figures()
+    }
+}
+
+/// What a switch has read of its configuration and not put in force yet. Only the switch knows what it is.
+#[derive(Default)]
+pub struct Prepared(Option<Box<dyn Any + Send>>);
+
+impl Prepared {
+    /// Wraps what a switch wants to have back in [`Switch::apply`].
+    pub fn new(value: impl Any + Send) -> Prepared {
+        Prepared(Some(Box::new(value)))
+    }
+
+    /// What was wrapped; `None` where it is of another type, and so was prepared by another switch.
+    pub fn take<T: Any>(self) -> Option<T> {
+        self.0?.downcast().ok().map(|value| *value)
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
     }
 }
 

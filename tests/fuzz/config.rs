@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use amibox::config::edit;
+use amibox::config::{Disk, edit};
 use amibox::config::ini::{self, Context, Document, Rendering, Source};
 use amibox::switch::embedded;
 
@@ -145,7 +145,7 @@ pub(crate) fn folder(data: &[u8]) {
             let _ = complaint.to_string();
         }
         if let Some(config) = &loaded.config {
-            let _ = embedded::check(config);
+            let _ = embedded::prepare(config, &Disk::new(folder.path()));
         }
     });
 }

@@ -8,10 +8,11 @@ use amibox::ami::decode::{Decoded, Decoder};
 use amibox::ami::filter::Filters;
 use amibox::ami::{Classes, Message, Reply};
 use amibox::bus::Bus;
+use amibox::config::Disk;
 use amibox::config::manager::User;
 use amibox::modules::Modules;
 use amibox::session::{Login, Session, Transport};
-use amibox::switch::embedded::Embedded;
+use amibox::switch::embedded::{self, Embedded};
 use amibox::switch::embedded::astdb::Store;
 use amibox::switch::{Caller, Switch};
 use amibox::time::{SwitchMicros, WallMicros};
@@ -99,7 +100,7 @@ struct Bench {
 
 impl Bench {
     fn new(dialplan: &[u8]) -> Bench {
-        let config = FOLDER.with_borrow_mut(|folder| {
+        let (config, plan) = FOLDER.with_borrow_mut(|folder| {
             let folder = folder.get_or_insert_with(Folder::new);
             folder.fill(&[
                 ("manager.conf", b"[general]\nenabled=yes\n"),
@@ -108,10 +109,12 @@ impl Bench {
                 // A dialplan that calls itself is the same with fewer calls, and sooner over.
                 ("asterisk.conf", b"[options]\nmaxcalls = 50\n"),
             ]);
-            amibox::config::load(folder.path()).config.expect("this manager.conf is sound")
+            let config = amibox::config::load(folder.path()).config.expect("this manager.conf is sound");
+            let (plan, _) = embedded::prepare(&config, &Disk::new(folder.path()));
+            (config, plan)
         });
         let bus = Bus::new().expect("a descriptor can be had");
-        let switch = Embedded::new(&config, Store::in_memory(), bus.clone(), 7, WallMicros::new(START));
+        let switch = Embedded::new(plan, Store::in_memory(), bus.clone(), 7, WallMicros::new(START));
         let core = Core::new(
             Arc::new(config),
             bus,

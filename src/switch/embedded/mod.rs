@@ -60,7 +60,7 @@ use crate::modules::Modules;
 use crate::time::{SwitchMicros, WallMicros};
 
 use super::console::{CommandSpec, Outcome, Screen};
-use super::{ActionSpec, Caller, Calls, Switch};
+use super::{ActionSpec, Caller, Calls, Prepared, Switch};
 use actions::{Answer, Ask, Parts, Row};
 use astdb::Store;
 use dialplan::{Dialplan, Scope};
@@ -111,22 +111,24 @@ struct Inner {
 impl Default for Embedded {
     /// A switch without configuration, which tells its events to nobody.
     fn default() -> Embedded {
-        Embedded::with(
-            settings::Settings::default(),
-            Dialplan::default(),
-            Store::in_memory(),
-            0,
-            WallMicros::default(),
-            None,
-        )
+        Embedded::with(Plan::default(), Store::in_memory(), 0, WallMicros::default(), None)
     }
 }
 
-/// What is wrong with the part of the configuration that only this switch understands.
-pub fn check(config: &Config) -> Vec<Complaint> {
+/// What the config folder says of calls, read and checked: what [`Embedded`] is made from, or takes over on a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    settings: Settings,
+    dialplan: Dialplan,
+    /// The config folder, for files that are read again by themselves.
+    folder: PathBuf,
+}
+
+/// Reads what the config folder says of calls, each file once, with everything that is wrong in it.
+pub fn prepare(config: &Config, source: &dyn Source) -> (Plan, Vec<Complaint>) {
     let mut complaints = Vec::new();
-    settings::load(&Disk::new(&config.dir), config, &mut complaints);
-    complaints
+    let (settings, dialplan) = settings::load(source, config, &mut complaints);
+    (Plan { settings, dialplan, folder: config.dir.clone() }, complaints)
 }
 
 impl Embedded {
@@ -134,17 +136,19 @@ impl Embedded {
     pub fn complete() -> Embedded {
         let test = TestMode { enabled: true, ..TestMode::default() };
         let settings = settings::Settings { test, ..settings::Settings::default() };
-        Embedded::with(settings, Dialplan::default(), Store::in_memory(), 0, WallMicros::default(), None)
+        let plan = Plan { settings, ..Plan::default() };
+        Embedded::with(plan, Store::in_memory(), 0, WallMicros::default(), None)
     }
 
-    /// A switch as the config folder describes it, which keeps what is to survive in `astdb` and tells its events to `bus`.
-    /// `seed` are random bits. Until [`Embedded::start_clock`] is called time stands still,
-    /// but for those who wait for something.
-    pub fn new(config: &Config, astdb: Store, bus: Bus, seed: u64, now: WallMicros) -> Embedded {
-        Embedded::from_files(config, &Disk::new(&config.dir), astdb, bus, seed, now)
+    /// A switch as [`prepare`] has found it in the config folder, which keeps what is to survive in `astdb` and sends its events
+    /// to `bus`. `seed` are random bits. Until [`Embedded::start_clock`] is called time stands
+    /// still, but for those who wait for something.
+    pub fn new(plan: Plan, astdb: Store, bus: Bus, seed: u64, now: WallMicros) -> Embedded {
+        Embedded::with(plan, astdb, seed, now, Some(bus))
     }
 
-    /// The same over files from elsewhere. What is wrong with them has been told by [`check`].
+    /// The same from files that hold no mistake that matters to the test.
+    #[cfg(test)]
     pub(crate) fn from_files(
         config: &Config,
         source: &dyn Source,
@@ -153,20 +157,11 @@ impl Embedded {
         seed: u64,
         now: WallMicros,
     ) -> Embedded {
-        let (settings, dialplan) = settings::load(source, config, &mut Vec::new());
-        let mut switch = Embedded::with(settings, dialplan, astdb, seed, now, Some(bus));
-        switch.folder.clone_from(&config.dir);
-        switch
+        Embedded::new(prepare(config, source).0, astdb, bus, seed, now)
     }
 
-    fn with(
-        settings: Settings,
-        dialplan: Dialplan,
-        astdb: Store,
-        seed: u64,
-        now: WallMicros,
-        bus: Option<Bus>,
-    ) -> Embedded {
+    fn with(plan: Plan, astdb: Store, seed: u64, now: WallMicros, bus: Option<Bus>) -> Embedded {
+        let Plan { settings, dialplan, folder } = plan;
         let (astdb, now) = (Arc::new(astdb), now.get());
         let test = settings.test;
         let virtual_start = match test.clock {
@@ -189,7 +184,7 @@ impl Embedded {
             is_virtual: virtual_start.is_some(),
             stopped: AtomicBool::new(false),
         };
-        Embedded { shared: Arc::new(shared), astdb, parts, commands, folder: PathBuf::new() }
+        Embedded { shared: Arc::new(shared), astdb, parts, commands, folder }
     }
 
     /// The actions that are there with this configuration, and what runs each.
@@ -336,8 +331,13 @@ impl Switch for Embedded {
         self.parts.load(Ordering::SeqCst)
     }
 
-    fn configure(&self, config: &Config) {
-        let (settings, dialplan) = settings::load(&Disk::new(&config.dir), config, &mut Vec::new());
+    fn prepare(&self, config: &Config, source: &dyn Source) -> (Prepared, Vec<Complaint>) {
+        let (plan, complaints) = prepare(config, source);
+        (Prepared::new(plan), complaints)
+    }
+
+    fn apply(&self, _: &Config, prepared: Prepared) {
+        let Some(Plan { settings, dialplan, .. }) = prepared.take() else { return };
         self.start_with(|start| (start.settings, start.dialplan) = (settings.clone(), dialplan.clone()));
         self.reconfigure(|engine| engine.configure(settings, dialplan));
     }

@@ -103,18 +103,12 @@ pub(crate) fn load(
         version: config.amibox.astversion.clone(),
         system_name: config.asterisk.systemname.clone().unwrap_or_default(),
         live_dangerously: config.asterisk.live_dangerously,
+        channelvars: config.manager.channelvars.clone(),
         max_calls: config.asterisk.maxcalls,
         voicemail: config.voicemail.clone(),
         test: config.amibox.test,
         ..Settings::default()
     };
-    if let Some(manager) = open(source, "manager.conf", complaints) {
-        let names = |value: &[u8]| -> Vec<Vec<u8>> { list(value) };
-        settings.channelvars = section(&manager, b"general")
-            .and_then(|general| general.get("channelvars"))
-            .map(names)
-            .unwrap_or_default();
-    }
     if let Some(features) = open(source, "features.conf", complaints) {
         let map = section(&features, b"featuremap");
         let general = section(&features, b"general");

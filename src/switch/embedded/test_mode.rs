@@ -111,10 +111,7 @@ impl Inner {
         let now = start.now.unwrap_or(self.engine.now);
         let (settings, dialplan) = (start.settings.clone(), start.dialplan.clone());
         let astdb = self.engine.astdb.clone();
-        let mut engine = Engine::new(settings.clone(), dialplan.clone(), astdb, start.seed, now);
-        // As a server does before anybody listens.
-        engine.configure(settings, dialplan);
-        drop(engine.take_events());
+        let engine = Engine::new(settings, dialplan, astdb, start.seed, now);
         let old = std::mem::replace(&mut self.engine, engine);
         self.engine.modules = old.modules;
         self.engine.originates.succeed(old.originates);

@@ -38,11 +38,12 @@ use crate::ami::class::truth;
 use crate::ami::{Classes, Event, Message, Reply};
 use crate::bus::Bus;
 use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
+use crate::config::ini::Source;
 use crate::config::{Complaint, Config};
 use crate::net::client::ClientTls;
 use crate::time::{SwitchMicros, WallMicros};
 
-use super::{ActionSpec, Caller, Figure, Switch, access};
+use super::{ActionSpec, Caller, Figure, Prepared, Switch, access};
 use answer::Answer;
 use coalesce::{Coalescer, Turn};
 use connection::Limit;
@@ -94,18 +95,27 @@ enum Target {
     All,
 }
 
-/// What is wrong with the part of the configuration that only the gateway understands.
-pub fn check(config: &Config) -> Vec<Complaint> {
-    let tls = |upstream: &Arc<UpstreamSettings>| {
-        let error = ClientTls::load(upstream.tls.as_ref()?, &config.dir).err()?;
-        let server = upstream.name.escape_ascii();
-        Some(Complaint::error(&config.dir.join("amibox.conf"), 0, format!("server {server}: {error}")))
-    };
-    config.amibox.gateway.upstreams.iter().filter_map(tls).collect()
+/// The servers of a configuration, each with the certificates that it is to be known by, read and checked.
+#[derive(Debug, Default)]
+pub struct Plan(Vec<(Arc<UpstreamSettings>, Option<ClientTls>)>);
+
+/// Reads what only the gateway understands, with everything that is wrong in it.
+pub fn prepare(config: &Config) -> (Plan, Vec<Complaint>) {
+    let (mut plan, mut complaints) = (Plan::default(), Vec::new());
+    for upstream in &config.amibox.gateway.upstreams {
+        match upstream.tls.as_ref().map(|tls| ClientTls::load(tls, &config.dir)).transpose() {
+            Ok(tls) => plan.0.push((Arc::clone(upstream), tls)),
+            Err(error) => {
+                let text = format!("server {}: {error}", upstream.name.escape_ascii());
+                complaints.push(Complaint::error(&config.dir.join("amibox.conf"), 0, text));
+            }
+        }
+    }
+    (plan, complaints)
 }
 
 impl Gateway {
-    /// A gateway without servers: [`Switch::configure`] brings them. Events are told to `bus`; `clock` is the machine's, `random`
+    /// A gateway without servers: [`Switch::apply`] brings them. Events are told to `bus`; `clock` is the machine's, `random`
     /// gives random bits.
     pub fn new(bus: Bus, clock: fn() -> WallMicros, random: fn() -> u64) -> Gateway {
         Gateway {
@@ -126,9 +136,9 @@ impl Gateway {
         }
     }
 
-    fn start(&self, settings: Arc<UpstreamSettings>, config: &Config) -> io::Result<Arc<Upstream>> {
+    fn start(&self, settings: Arc<UpstreamSettings>, tls: Option<ClientTls>) -> io::Result<Arc<Upstream>> {
         let number = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
-        let upstream = Arc::new(Upstream::new(number, settings, Arc::clone(&self.shared.ids), &config.dir)?);
+        let upstream = Arc::new(Upstream::new(number, settings, tls, Arc::clone(&self.shared.ids))?);
         let (running, shared) = (Arc::clone(&upstream), Arc::clone(&self.shared));
         let name = format!("upstream {number}");
         thread::Builder::new().name(name).stack_size(STACK).spawn(move || running.run(&*shared))?;
@@ -164,17 +174,23 @@ impl Switch for Gateway {
         server.trouble().map(|fault| fault.told(server.name()))
     }
 
-    fn configure(&self, config: &Config) {
-        let Settings { upstreams, default, servertag, actiontimeout, coalesce } = &config.amibox.gateway;
+    fn prepare(&self, config: &Config, _: &dyn Source) -> (Prepared, Vec<Complaint>) {
+        let (plan, complaints) = prepare(config);
+        (Prepared::new(plan), complaints)
+    }
+
+    fn apply(&self, config: &Config, prepared: Prepared) {
+        let Some(Plan(upstreams)) = prepared.take() else { return };
+        let Settings { upstreams: _, default, servertag, actiontimeout, coalesce } = &config.amibox.gateway;
         let before = self.shared.servers();
         let mut servers =
             Servers { default: *default, tag: *servertag, actiontimeout: *actiontimeout, all: Vec::new() };
         self.shared.coalescer.set_window(*coalesce);
         self.shared.is_many.store(upstreams.len() > 1, Ordering::Relaxed);
-        for settings in upstreams {
-            match before.all.iter().find(|server| server.settings == *settings) {
+        for (settings, tls) in upstreams {
+            match before.all.iter().find(|server| server.settings == settings) {
                 Some(server) => servers.all.push(Arc::clone(server)),
-                None => match self.start(Arc::clone(settings), config) {
+                None => match self.start(Arc::clone(&settings), tls) {
                     Ok(server) => servers.all.push(server),
                     Err(error) => log::error!("server {}: {error}", settings.name.escape_ascii()),
                 },

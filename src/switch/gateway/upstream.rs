@@ -8,7 +8,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ pub(super) struct Upstream {
     /// What tells it from others, also from an earlier one of the same name.
     pub(super) number: usize,
     pub(super) settings: Arc<Settings>,
-    tls: Result<Option<ClientTls>, String>,
+    tls: Option<ClientTls>,
     ids: Arc<Ids>,
     /// Guards the pool, and whether the server is there; never held across a call that can block.
     state: Mutex<State>,
@@ -129,18 +128,17 @@ impl Quiet {
 }
 
 impl Upstream {
-    /// A server that nobody has tried yet; relative names of files are below `dir`.
+    /// A server that nobody has tried yet, with what it is known by where its settings ask for TLS.
     pub(super) fn new(
         number: usize,
         settings: Arc<Settings>,
+        tls: Option<ClientTls>,
         ids: Arc<Ids>,
-        dir: &Path,
     ) -> io::Result<Upstream> {
-        let tls = settings.tls.as_ref().map(|tls| ClientTls::load(tls, dir)).transpose();
         Ok(Upstream {
             number,
             settings,
-            tls: tls.map_err(|error| error.to_string()),
+            tls,
             ids,
             state: Mutex::new(State {
                 link: Link::Trying(Instant::now()),
@@ -279,8 +277,7 @@ impl Upstream {
         drop(state);
         // From here on its place in the pool is given back however this ends.
         let mut lease = Lease { upstream: self, connection: None, is_sound: false, time };
-        let tls = self.tls.as_ref().map_err(|why| Fault::Down(why.clone()))?;
-        let place = Place { host: &host, address, tls: tls.as_ref() };
+        let place = Place { host: &host, address, tls: self.tls.as_ref() };
         lease.connection = Some(Connection::open(&self.settings, place, "off").map_err(Fault::Down)?);
         Ok(lease)
     }
@@ -341,11 +338,7 @@ impl Upstream {
 
     /// Holds the connection for events as long as it lasts: whether the server was there, and why it is not any more.
     fn attend(&self, host: &str, address: SocketAddr, listener: &dyn Listener) -> (bool, String) {
-        let tls = match &self.tls {
-            Ok(tls) => tls.as_ref(),
-            Err(why) => return (false, why.clone()),
-        };
-        let place = Place { host, address, tls };
+        let place = Place { host, address, tls: self.tls.as_ref() };
         let mut connection = match Connection::open(&self.settings, place, "on") {
             Ok(connection) => connection,
             Err(why) => return (false, why),
