@@ -19,7 +19,8 @@ use crate::session::{Delivery, Session};
 /// Delivers events until `stop` is set and the bus is nudged.
 pub(crate) fn run(core: &Core, stop: &AtomicBool) {
     let bus = &core.bus;
-    let mut dispatched = bus.head();
+    // From the beginning: on a busy machine a client may log in, and an event be published, before this thread first runs.
+    let mut dispatched = 0;
     let mut slow: Vec<Slow> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         bus.sleep(dispatched, |waker| {
@@ -101,4 +102,35 @@ fn disconnect(session: &Session, why: &str) {
     let user = login.as_ref().map(|login| login.user.name.as_slice()).unwrap_or_default();
     log::warn!("user '{}' at {} is disconnected: {why}", user.escape_ascii(), session.peer);
     session.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ami::{Classes, Event};
+    use crate::bus::Bus;
+    use crate::modules::Modules;
+    use crate::switch::embedded::Embedded;
+    use crate::time::{SwitchMicros, WallMicros};
+
+    #[test]
+    fn events_from_before_its_thread_ran_are_delivered() {
+        let bus = Bus::new().unwrap();
+        let switch = Box::new(Embedded::default());
+        let core =
+            Core::new(Arc::default(), bus, Modules::default(), switch, WallMicros::from_seconds(1), || 7);
+        core.bus.publish(Event::new("Early", Classes::USER), SwitchMicros::new(0));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| run(&core, &stop));
+            // No session needs it: the log drops it once the dispatcher has been through it.
+            let until = Instant::now() + Duration::from_secs(20);
+            while core.bus.kept(0).events > 0 && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            stop.store(true, Ordering::Relaxed);
+            core.bus.nudge();
+        });
+        assert_eq!(core.bus.kept(0).events, 0);
+    }
 }
