@@ -8,6 +8,7 @@
 //! one that only goes forward. Arithmetic saturates: no clock, however wrong, makes it fail.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::date::Date;
@@ -83,6 +84,18 @@ impl SwitchMicros {
         SwitchMicros(now.0)
     }
 }
+
+/// What the machine's two clocks say at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The one that only goes forward, since some start of its own.
+    pub steady: Duration,
+    /// The one that people set.
+    pub wall: WallMicros,
+}
+
+/// Reads the machine's clocks, for who must not read them on its own.
+pub type ReadClock = Arc<dyn Fn() -> Reading + Send + Sync>;
 
 const SECOND: u64 = 1_000_000;
 

@@ -102,7 +102,7 @@ impl Daemon {
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
                 let switch = Embedded::new(plan, astdb, bus, random(), clock::now());
                 switch.set_modules(modules);
-                switch.start_clock(clock::now)?;
+                switch.start_clock(Arc::new(clock::read))?;
                 Ok(Box::new(switch))
             }
             Plan::Gateway(plan) => {

@@ -4,7 +4,6 @@
 //! another one.
 
 use crate::ami::{Classes, Event};
-use crate::date::Date;
 
 use super::channel::{ChannelId, State};
 use super::engine::Engine;
@@ -151,7 +150,7 @@ impl Engine {
         let Some(channel) = self.channels.get(&id) else { return event };
         let time = |at: Option<u64>| {
             at.map(|at| {
-                let date = Date::from_micros(at);
+                let date = self.wall.of(at).date();
                 format!("{} {}", date.day(), date.time())
             })
             .unwrap_or_default()
@@ -215,7 +214,7 @@ impl Engine {
         let start = if record.start == 0 { channel.created } else { record.start };
         let time = |at: Option<u64>| {
             at.map(|at| {
-                let date = Date::from_micros(at);
+                let date = self.wall.of(at).date();
                 format!("{} {}", date.day(), date.time()).into_bytes()
             })
             .unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Channel event logging: the CEL events, when cel.conf asks for them.
 
 use crate::ami::{Classes, Event};
-use crate::date::Date;
+use crate::time::SwitchMicros;
 
 use super::bridge::BridgeId;
 use super::channel::{Channel, ChannelId};
@@ -48,7 +48,7 @@ impl Engine {
     pub(crate) fn cel(&mut self, id: ChannelId, name: &str, told: Told) {
         let Some(cel) = self.settings.cel.as_ref().filter(|cel| cel.tells(name)) else { return };
         let Some(channel) = self.channels.get(&id) else { return };
-        let event = event(channel, name, &told, cel.dateformat.as_deref(), self.now);
+        let event = event(channel, name, &told, cel.dateformat.as_deref(), self.wall_now());
         self.emit(event);
     }
 
@@ -98,16 +98,17 @@ impl Engine {
     /// A channel is gone that was the last with its linked id.
     pub(crate) fn linked_over(&mut self, channel: &Channel) {
         let Some(cel) = self.settings.cel.as_ref().filter(|cel| cel.tells("LINKEDID_END")) else { return };
-        let event = event(channel, "LINKEDID_END", &Told::default(), cel.dateformat.as_deref(), self.now);
+        let event =
+            event(channel, "LINKEDID_END", &Told::default(), cel.dateformat.as_deref(), self.wall_now());
         self.emit(event);
     }
 }
 
-fn event(channel: &Channel, name: &str, told: &Told, dateformat: Option<&[u8]>, now: u64) -> Event {
+fn event(channel: &Channel, name: &str, told: &Told, dateformat: Option<&[u8]>, now: SwitchMicros) -> Event {
     let time = match dateformat {
-        Some(format) => super::dialplan::functions::strftime(format, now),
+        Some(format) => super::dialplan::functions::strftime(format, now.get()),
         None => {
-            let date = Date::from_micros(now);
+            let date = now.date();
             format!("{} {}", date.day(), date.time()).into_bytes()
         }
     };

@@ -120,7 +120,7 @@ impl Engine {
         let announcer = self.next_channel_id();
         let serial = self.ids.local();
         let own = [b"CBAnn/".as_slice(), name, format!("-{serial:08x};2").as_bytes()].concat();
-        let unique = self.ids.unique(self.now);
+        let unique = self.unique_id();
         let mut channel = Channel::new(announcer, own, unique, Tech::Announcer, self.now);
         channel.state = State::Up;
         self.begin(channel);

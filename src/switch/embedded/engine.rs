@@ -11,10 +11,12 @@ use std::sync::Arc;
 use crate::ami::{Classes, Event};
 use crate::date::Date;
 use crate::modules::Modules;
+use crate::time::SwitchMicros;
 
 use super::astdb::Store;
 use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
+use super::clock::{Moment, Offset};
 use super::device::Devices;
 use super::dialplan::Dialplan;
 use super::frames::Frame;
@@ -24,8 +26,10 @@ use super::settings::Settings;
 
 /// Every call, and all that calls are made with.
 pub(crate) struct Engine {
-    /// Unix time in microseconds; it never goes back.
+    /// The time that timers go by, in microseconds: Unix time at the start, and evenly on from there. It never goes back.
     pub(crate) now: u64,
+    /// What the machine's clock is ahead of it, for what people read.
+    pub(crate) wall: Offset,
     pub(crate) settings: Settings,
     pub(crate) dialplan: Dialplan,
     pub(crate) channels: BTreeMap<ChannelId, Channel>,
@@ -61,7 +65,7 @@ pub(crate) struct Engine {
     /// With how many alarms those that no longer count are taken out.
     sweep_at: usize,
     set: u64,
-    events: Vec<(Event, u64)>,
+    events: Vec<(Event, SwitchMicros)>,
     /// The calendar of `now`, made when it is asked for.
     date: Option<(u64, Date)>,
 }
@@ -118,6 +122,7 @@ impl Engine {
     ) -> Engine {
         let mut engine = Engine {
             now,
+            wall: Offset::default(),
             dialplan,
             channels: BTreeMap::new(),
             names: HashMap::new(),
@@ -212,7 +217,7 @@ impl Engine {
     }
 
     /// The events since the last time, each with when it happened.
-    pub(crate) fn take_events(&mut self) -> Vec<(Event, u64)> {
+    pub(crate) fn take_events(&mut self) -> Vec<(Event, SwitchMicros)> {
         std::mem::take(&mut self.events)
     }
 
@@ -306,12 +311,30 @@ impl Engine {
         }
     }
 
+    /// What the machine's clock says now: for what people read, and for what the dialplan makes of dates.
+    pub(crate) fn wall_now(&self) -> SwitchMicros {
+        self.wall.of(self.now)
+    }
+
+    /// Takes over what the machine's clock says, where it was set. Calls go on as they are.
+    pub(crate) fn follow_wall(&mut self, moment: Moment) {
+        if self.wall.follow(moment) {
+            self.date = None;
+        }
+    }
+
+    /// A unique id for a channel that begins now.
+    pub(crate) fn unique_id(&mut self) -> Vec<u8> {
+        let now = self.wall_now();
+        self.ids.unique(now)
+    }
+
     /// The calendar now.
     pub(crate) fn date(&mut self) -> Date {
         match self.date {
             Some((now, date)) if now == self.now => date,
             _ => {
-                let date = Date::from_micros(self.now);
+                let date = self.wall_now().date();
                 self.date = Some((self.now, date));
                 date
             }
@@ -459,7 +482,8 @@ impl Engine {
 
     /// Publishes an event.
     pub(crate) fn emit(&mut self, event: Event) {
-        self.events.push((event, self.now));
+        let at = self.wall_now();
+        self.events.push((event, at));
     }
 }
 

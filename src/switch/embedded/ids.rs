@@ -1,5 +1,7 @@
 //! Where names and numbers that must not repeat come from. The same start gives the same ones.
 
+use crate::time::SwitchMicros;
+
 /// A source of unique ids, serial numbers and random bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Ids {
@@ -14,11 +16,11 @@ impl Ids {
         Ids { random: seed, unique: 0, local: 0 }
     }
 
-    /// The unique id of a channel that begins at that time, Unix time in microseconds: its second, and a counter.
-    pub(crate) fn unique(&mut self, now: u64) -> Vec<u8> {
+    /// The unique id of a channel that begins at that time: its second, and a counter.
+    pub(crate) fn unique(&mut self, now: SwitchMicros) -> Vec<u8> {
         let counter = self.unique;
         self.unique += 1;
-        format!("{}.{counter}", now / 1_000_000).into_bytes()
+        format!("{}.{counter}", now.seconds()).into_bytes()
     }
 
     /// The serial number of a pair of Local channels, or of what else shares theirs.
@@ -61,8 +63,8 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_ids() {
         let (mut one, mut two) = (Ids::new(7), Ids::new(7));
-        assert_eq!(one.unique(1_795_407_482_000_001), b"1795407482.0");
-        assert_eq!(one.unique(1_795_407_483_000_000), b"1795407483.1");
+        assert_eq!(one.unique(SwitchMicros::new(1_795_407_482_000_001)), b"1795407482.0");
+        assert_eq!(one.unique(SwitchMicros::from_seconds(1_795_407_483)), b"1795407483.1");
         assert_eq!((one.local(), one.local()), (0, 1));
         let uuid = one.uuid();
         assert_eq!(uuid, two.uuid());

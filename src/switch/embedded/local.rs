@@ -88,7 +88,7 @@ impl Engine {
             })
         };
         let unique = |wanted: &[u8], engine: &mut Engine| {
-            if wanted.is_empty() { engine.ids.unique(engine.now) } else { wanted.to_vec() }
+            if wanted.is_empty() { engine.unique_id() } else { wanted.to_vec() }
         };
         let first_id = unique(&ids.channel, self);
         let second_id = unique(&other, self);

@@ -16,6 +16,7 @@ mod causes;
 mod cdr;
 mod cel;
 mod channel;
+mod clock;
 mod conference;
 mod console;
 mod device;
@@ -46,7 +47,7 @@ mod transfer;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -57,12 +58,13 @@ use crate::config::ini::Source;
 use crate::config::testmode::Clock;
 use crate::config::{Complaint, Config, Disk, TestMode};
 use crate::modules::Modules;
-use crate::time::{SwitchMicros, WallMicros};
+use crate::time::{ReadClock, SwitchMicros, WallMicros};
 
 use super::console::{CommandSpec, Outcome, Screen};
 use super::{ActionSpec, Caller, Calls, Prepared, Switch};
 use actions::{Answer, Ask, Parts, Row};
 use astdb::Store;
+use clock::Steady;
 use dialplan::{Dialplan, Scope};
 use engine::Engine;
 use originate::CallId;
@@ -93,6 +95,8 @@ struct Shared {
     bus: Option<Bus>,
     /// Whether a thread moves time, or TestAdvance does. Without, whoever waits for something moves it himself.
     has_clock: AtomicBool,
+    /// The clock that the engine goes by, once it is started.
+    steady: OnceLock<Steady>,
     /// Whether time stands still until TestAdvance moves it.
     is_virtual: bool,
     stopped: AtomicBool,
@@ -181,6 +185,7 @@ impl Embedded {
             settled: Condvar::new(),
             bus,
             has_clock: AtomicBool::new(virtual_start.is_some()),
+            steady: OnceLock::new(),
             is_virtual: virtual_start.is_some(),
             stopped: AtomicBool::new(false),
         };
@@ -202,12 +207,10 @@ impl Embedded {
         self.parts.fetch_or(parts.0, Ordering::SeqCst);
     }
 
-    /// Runs something on the engine at that time, and tells what follows from it.
+    /// Runs something on the engine, and publishes what follows from it. It is `micros` where no clock says what time it is.
     fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
         let mut inner = self.shared.lock();
-        // On a virtual clock it is the time that it is.
-        let now = if self.shared.is_virtual { inner.engine.now } else { micros };
-        inner.engine.advance(now);
+        self.shared.advance(&mut inner.engine, micros);
         let outcome = run(&mut inner.engine);
         inner.engine.settle();
         if self.shared.is_virtual {
@@ -276,21 +279,23 @@ impl Embedded {
         self.shared.lock().engine.modules = modules;
     }
 
-    /// Starts the thread that does what is due when its time comes. `clock` is the machine's. Where the clock is a
-    /// virtual one there is nothing to start.
+    /// Starts the thread that does what is due when its time comes, by the machine's steady clock; what its other clock says is
+    /// published. Where the clock is a virtual one there is nothing to start.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn start_clock(&self, clock: fn() -> WallMicros) -> io::Result<()> {
+    pub fn start_clock(&self, read: ReadClock) -> io::Result<()> {
         if self.shared.is_virtual {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
+        let now = shared.lock().engine.now;
+        shared.steady.get_or_init(|| Steady::new(read, now));
         shared.has_clock.store(true, Ordering::SeqCst);
         thread::Builder::new()
             .name("calls".to_owned())
             .stack_size(CLOCK_STACK)
-            .spawn(move || shared.run_clock(clock))?;
+            .spawn(move || shared.run_clock())?;
         Ok(())
     }
 
@@ -442,9 +447,9 @@ impl Shared {
     fn publish(&self, inner: &mut Inner) -> usize {
         let events = inner.engine.take_events();
         let count = events.len();
-        for (event, micros) in events {
+        for (event, at) in events {
             if let Some(bus) = &self.bus {
-                bus.publish(event, SwitchMicros::new(micros));
+                bus.publish(event, at);
             }
         }
         if inner.engine.has_outcomes() {
@@ -476,12 +481,26 @@ impl Shared {
         }
     }
 
+    /// Does what is due by now. It is `asked` where no clock says what time it is. The time then.
+    fn advance(&self, engine: &mut Engine, asked: u64) -> u64 {
+        let now = match self.steady.get().map(Steady::moment) {
+            // Only TestAdvance moves a virtual clock.
+            _ if self.is_virtual => engine.now,
+            None => asked,
+            Some(moment) => {
+                engine.follow_wall(moment);
+                moment.now
+            }
+        };
+        engine.advance(now);
+        now
+    }
+
     /// Does what is due, and sleeps until the next thing is.
-    fn run_clock(&self, clock: fn() -> WallMicros) {
+    fn run_clock(&self) {
         let mut inner = self.lock();
         while !self.stopped.load(Ordering::SeqCst) {
-            let now = clock().get();
-            inner.engine.advance(now);
+            let now = self.advance(&mut inner.engine, 0);
             self.publish(&mut inner);
             let due = inner.engine.next_deadline();
             if due.is_some_and(|at| at <= now) {

@@ -123,8 +123,8 @@ impl Scope for Asking<'_> {
     }
 
     fn surroundings(&self) -> Surroundings<'_> {
-        let Engine { dialplan, now, settings, .. } = &*self.engine;
-        Surroundings { dialplan, now: *now, version: &settings.version }
+        let Engine { dialplan, settings, .. } = &*self.engine;
+        Surroundings { dialplan, now: self.engine.wall_now().get(), version: &settings.version }
     }
 
     fn random(&mut self) -> u64 {
@@ -139,11 +139,11 @@ impl Scope for Asking<'_> {
 impl Engine {
     /// The value of a variable that every channel has, or that there is without one.
     fn built_in(&mut self, channel: Option<ChannelId>, name: &[u8]) -> Option<Vec<u8>> {
-        let seconds = self.now / 1_000_000;
+        let now = self.wall_now();
         match name {
-            b"EPOCH" => return Some(seconds.to_string().into_bytes()),
-            b"DATETIME" => return Some(plain::strftime(b"%d%m%Y-%H:%M:%S", self.now)),
-            b"TIMESTAMP" => return Some(plain::strftime(b"%Y%m%d-%H%M%S", self.now)),
+            b"EPOCH" => return Some(now.seconds().to_string().into_bytes()),
+            b"DATETIME" => return Some(plain::strftime(b"%d%m%Y-%H:%M:%S", now.get())),
+            b"TIMESTAMP" => return Some(plain::strftime(b"%Y%m%d-%H%M%S", now.get())),
             b"SYSTEMNAME" => return Some(self.settings.system_name.clone()),
             _ => {}
         }

@@ -258,7 +258,7 @@ impl Engine {
                 Some(at) => (&address[..at], &address[at + 1..]),
                 None => (address, b"default".as_slice()),
             };
-            let date = crate::date::Date::from_micros(self.now);
+            let date = self.wall_now().date();
             let exists = self.dialplan.exists(context, exten, 1, b"", &date);
             return if exists { DeviceState::NotInUse } else { DeviceState::Invalid };
         }

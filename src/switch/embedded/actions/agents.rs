@@ -11,12 +11,13 @@ fn list(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     let mut list = reply.list("Agents will follow");
     for shown in ask.engine.show_agents() {
         let snapshot = shown.channel.map(|(id, _)| snapshot(ask.engine, id));
+        let since = shown.channel.map(|(_, since)| ask.engine.wall.of(since));
         list.item_id_last("Agents", |item| {
             item.header("Agent", &shown.agent.id)
                 .header("Name", &shown.agent.name)
                 .header("Status", shown.status);
-            if let (Some((_, since)), Some(snapshot)) = (shown.channel, snapshot) {
-                item.header("LoggedInTime", since / 1_000_000).add(&snapshot);
+            if let (Some(since), Some(snapshot)) = (since, snapshot) {
+                item.header("LoggedInTime", since.seconds()).add(&snapshot);
             }
         });
     }

@@ -34,10 +34,11 @@ fn status(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
                 .header("ServicelevelPerf2", format_args!("{second:.1}"))
                 .header("Weight", config.weight);
         });
+        let wall = ask.engine.wall;
         for own in queue.members.iter().filter(|own| member.is_empty() || own.interface == member) {
             list.item_id_last("QueueMember", |item| {
                 item.header("Queue", &queue.name);
-                own.write(false, item);
+                own.write(wall, false, item);
             });
         }
         for (at, id) in queue.waiting.iter().enumerate() {

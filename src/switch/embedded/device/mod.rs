@@ -52,7 +52,7 @@ impl Engine {
         let id = self.next_channel_id();
         let serial = self.ids.local();
         let name = [&own_name[..], format!("-{serial:08x}").as_bytes()].concat();
-        let unique = if ids.channel.is_empty() { self.ids.unique(self.now) } else { ids.channel.clone() };
+        let unique = if ids.channel.is_empty() { self.unique_id() } else { ids.channel.clone() };
         self.states.calls_of.entry(own_name.to_ascii_lowercase()).or_default().push(id);
         let mut channel = Channel::new(id, name, unique, Tech::Device(own_name), self.now);
         channel.place = Place::new(&context, b"s", 1);

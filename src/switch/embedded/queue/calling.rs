@@ -307,7 +307,7 @@ impl Engine {
             (b"MEMBERINTERFACE", member.interface),
             (b"MEMBERNAME", member.name),
             (b"MEMBERCALLS", member.calls.to_string().into_bytes()),
-            (b"MEMBERLASTCALL", member.last_call.to_string().into_bytes()),
+            (b"MEMBERLASTCALL", self.wall.seconds(member.last_call).to_string().into_bytes()),
             (b"MEMBERPENALTY", member.penalty.to_string().into_bytes()),
             (b"MEMBERDYNAMIC", u8::from(member.dynamic).to_string().into_bytes()),
         ];

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use crate::ami::{Classes, Event};
 
 use super::channel::{ChannelId, Lines};
+use super::clock::Offset;
 use super::engine::Engine;
 use super::states::DeviceState;
 
@@ -63,7 +64,7 @@ pub(crate) struct Member {
     pub(crate) dynamic: bool,
     pub(crate) penalty: u32,
     pub(crate) calls: u32,
-    /// When its last call ended, when it was paused last, when it came: Unix time in seconds.
+    /// When its last call ended, when it was paused last, when it came: the engine's time in seconds.
     pub(crate) last_call: u64,
     pub(crate) last_pause: u64,
     pub(crate) login: u64,
@@ -149,7 +150,7 @@ impl Member {
     }
 
     /// The fields that lists and events have, name by name.
-    pub(crate) fn write(&self, event: bool, into: &mut impl Lines) {
+    pub(crate) fn write(&self, wall: Offset, event: bool, into: &mut impl Lines) {
         let mut lines = Vec::with_capacity(256);
         let mut put = |name: &str, value: &[u8]| {
             lines.extend_from_slice(name.as_bytes());
@@ -164,9 +165,9 @@ impl Member {
         put("Membership", if self.dynamic { b"dynamic" } else { b"static" });
         put("Penalty", &number(self.penalty.into()));
         put("CallsTaken", &number(self.calls.into()));
-        put("LastCall", &number(self.last_call));
-        put("LastPause", &number(self.last_pause));
-        put("LoginTime", &number(self.login));
+        put("LastCall", &number(wall.seconds(self.last_call)));
+        put("LastPause", &number(wall.seconds(self.last_pause)));
+        put("LoginTime", &number(wall.seconds(self.login)));
         put("InCall", &number(self.in_call.into()));
         put("Status", &number(self.status.number().into()));
         put("Paused", &number(self.paused.into()));
@@ -330,7 +331,7 @@ impl Engine {
     /// Publishes an event about a member.
     pub(crate) fn tell_member(&mut self, name: &str, queue: &[u8], member: &Member) {
         let mut event = Event::new(name, Classes::AGENT).with("Queue", queue);
-        member.write(true, &mut event);
+        member.write(self.wall, true, &mut event);
         self.emit(event);
     }
 }

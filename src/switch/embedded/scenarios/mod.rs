@@ -1,6 +1,7 @@
 //! Whole calls, played against the switch in memory: what the transcripts do not show.
 
 mod applications;
+mod clocks;
 mod console;
 mod core;
 mod devices;
