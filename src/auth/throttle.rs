@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::net::Network;
 use crate::time::WallMicros;
 
 /// The failures of late.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    addresses: Tally<IpAddr>,
+    addresses: Tally<Network>,
     users: Tally<Vec<u8>>,
 }
 
@@ -31,7 +32,7 @@ impl Throttle {
     /// A login failed: how long to hold the answer back. `user` is the name only where there is such a user, or else whoever
     /// fails could fill the table with names.
     pub fn failed(&mut self, address: IpAddr, user: Option<&[u8]>, now: WallMicros) -> Duration {
-        let by_address = self.addresses.count(network(address), now);
+        let by_address = self.addresses.count(Network::of(address), now);
         let by_user = user.map_or(0, |user| self.users.count(user.to_ascii_lowercase(), now));
         let over = by_address.max(by_user / USER_WEIGHT).saturating_sub(FREE_FAILURES);
         FIRST_DELAY.saturating_mul(1 << over.min(16)).min(LONGEST_DELAY)
@@ -71,14 +72,6 @@ impl<K: Hash + Eq + Clone> Tally<K> {
     }
 }
 
-/// What counts as one address: all of an IPv6 subscriber's network, which has more addresses than any table.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
-    }
-}
-
 /// How long the answer to a first failure is held back. (session/login-wrong-secret.)
 pub const FIRST_DELAY: Duration = Duration::from_secs(1);
 
@@ -100,6 +93,8 @@ pub const MAX_WATCHED: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const NOW: WallMicros = WallMicros::new(0);

@@ -2,10 +2,12 @@
 
 pub mod client;
 pub mod listener;
+pub mod network;
 pub mod stream;
 pub mod tls;
 pub mod wake;
 
 pub use listener::Listener;
+pub use network::Network;
 pub use stream::Stream;
 pub use wake::Waker;
