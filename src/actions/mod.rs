@@ -259,6 +259,7 @@ impl<'a> Call<'a> {
             user: self.user(),
             write: self.login.map(|login| login.write).unwrap_or_default(),
             now: self.now,
+            refuses_functions: self.login.is_some_and(|login| login.user.policy.refuses_functions),
             client: self.client,
         }
     }

@@ -47,7 +47,7 @@ impl Refusal {
                 metrics.denied_by_policy.count();
                 self.log(call, name, denial);
                 call.tell_refusal(|| security::denied_event(name, call.user(), call.session, call.now));
-                reply.error("Permission denied by policy");
+                reply.error(format_args!("Permission denied by policy: {denial}"));
             }
             Refusal::TooMany(rate) => {
                 metrics.rate_limited.count();

@@ -9,10 +9,10 @@ use crate::ami::Message;
 use crate::ami::message::Line;
 use crate::config::policy::{Pattern, Policy, Rule, Wanted};
 
-/// Why an action is denied. It names headers and holds no value.
+/// Why an action is denied. It names the header and the setting, and holds no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// No rule is about this action.
+    /// No rule is for this action.
     Unlisted,
     /// A line holds control characters, which some server may take for the end of it.
     Control,
@@ -22,21 +22,29 @@ pub enum Denial {
     Missing(String),
     /// A header is there that the rule wants to be absent.
     Present(String),
-    /// A header holds a function call that the rule does not spell out.
-    Function(String),
+    /// A header holds a character that function calls are made of, and the rule does not spell it out.
+    Function(String, char),
+    /// A header holds an encoded text, in which a function call cannot be looked for.
+    Encoded(String),
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Denial::Unlisted => f.write_str("no allowaction is about it"),
+            Denial::Unlisted => f.write_str("no allowaction line is for it"),
             Denial::Control => f.write_str("a line holds control characters"),
-            Denial::Header(name) => write!(f, "the header {name} is not as any allowaction has it"),
-            Denial::Missing(name) => write!(f, "the header {name} is missing"),
-            Denial::Present(name) => write!(f, "the header {name} must be absent"),
-            Denial::Function(name) => {
-                write!(f, "the header {name} holds a function call that no allowaction spells out")
-            }
+            Denial::Header(name) => write!(f, "the header {name} matches no allowaction line"),
+            Denial::Missing(name) => write!(f, "the header {name} is missing, allowaction requires it"),
+            Denial::Present(name) => write!(f, "the header {name} must be absent by allowaction"),
+            Denial::Function(name, sign) => write!(
+                f,
+                "the header {name} holds '{sign}', which allowfunctions = no refuses where no allowaction line \
+                 spells it out"
+            ),
+            Denial::Encoded(name) => write!(
+                f,
+                "the header {name} is encoded, which allowfunctions = no refuses where no allowaction line names it"
+            ),
         }
     }
 }
@@ -57,7 +65,7 @@ pub fn check(policy: &Policy, action: &[u8], message: &Message) -> Result<(), De
     }
     check_lines(action, message)?;
     let functions = |rule: Option<&Rule>| match policy.refuses_functions {
-        true => check_functions(rule, message),
+        true => check_functions(rule, action, message),
         false => Ok(()),
     };
     if policy.rules.is_empty() {
@@ -121,55 +129,60 @@ fn fits(pattern: &Pattern, name: &[u8], value: &[u8]) -> bool {
     parts(name, value).is_some_and(|parts| parts.iter().all(|part| pattern.fits(part)))
 }
 
-/// No header holds a function call, unless the rule has a pattern for the header that spells it out: with a parenthesis or dollar
-/// sign for each of the value's.
-fn check_functions(rule: Option<&Rule>, message: &Message) -> Result<(), Denial> {
+/// No header holds a character that a function call needs, unless the rule's pattern for that header has the same
+/// character for each of the value's: its `*` and `?` stand for anything else.
+///
+/// A call is `NAME(...)`, in a place where names are expected or within `${...}` or `$[...]`. What a client sends is put
+/// together, cut and evaluated later, here or in the server behind a gateway, by applications and dialplans that
+/// nobody knows at this point. So texts are not judged by what they mean. Without `$` nothing of the client's is
+/// evaluated; without parentheses nothing that it becomes part of can become a call, not even in an expression of the
+/// operator's own dialplan.
+fn check_functions(rule: Option<&Rule>, action: &[u8], message: &Message) -> Result<(), Denial> {
+    if is_one_of(action, UNEVALUATED) {
+        return Ok(());
+    }
     for line in message.lines() {
-        let Some(name) = line.name.map(<[u8]>::trim_ascii) else { continue };
-        let substitutes = substitutes(line.value);
-        if !substitutes && !calls(name, line.value) {
+        // A line without a colon is no header to most servers. Judged it is all the same.
+        let name = line.name.unwrap_or_default().trim_ascii();
+        let value = if line.name.is_some() { line.value } else { line.text };
+        if is_one_of(name, OWN) {
             continue;
         }
-        let spelt = |pattern: &Pattern| {
-            let parts = parts(name, line.value);
-            let is_list = is_one_of(name, LISTS);
-            parts.is_some_and(|parts| {
-                parts.iter().all(|part| {
-                    let part = if is_list && !substitutes { variable(part) } else { part };
-                    b"($".iter().all(|sign| count(part, *sign) <= pattern.count(*sign))
-                })
-            })
+        let pattern = rule.and_then(|rule| rule.pattern(name));
+        if is_one_of(name, ENCODED) && pattern.is_none() && !value.trim_ascii().is_empty() {
+            return Err(Denial::Encoded(shown(name)));
+        }
+        let is_text = TEXTS.iter().any(|text| is_one_of(action, &[text.0]) && is_one_of(name, &[text.1]));
+        let unspelt = match is_text {
+            true => first_in_text(value),
+            false => first_unspelt(name, value, pattern),
         };
-        if !rule.and_then(|rule| rule.pattern(name)).is_some_and(spelt) {
-            return Err(Denial::Function(shown(name)));
+        if let Some(sign) = unspelt {
+            return Err(Denial::Function(shown(name), char::from(sign)));
         }
     }
     Ok(())
 }
 
-/// Whether a server may find a function to call in a value when it puts in what variables hold: `${NAME(...)}`, or an expression
-/// `$[...]`. Where the braces end is not looked at, as servers do not agree; and quotes and backslashes may be gone by then.
-fn substitutes(value: &[u8]) -> bool {
-    let (mut dollar, mut opened) = (false, false);
-    for byte in value.iter().filter(|byte| !matches!(byte, b'"' | b'\\')) {
-        match byte {
-            b'[' if dollar => return true,
-            b'{' if dollar => opened = true,
-            b'(' if opened => return true,
-            _ => {}
-        }
-        dollar = *byte == b'$';
-    }
-    false
+/// The first of [`SIGNS`] that a pattern does not spell out: of a list, part by part.
+fn first_unspelt(name: &[u8], value: &[u8], pattern: Option<&Pattern>) -> Option<u8> {
+    let first = *value.iter().find(|byte| SIGNS.contains(byte))?;
+    let Some((pattern, parts)) = pattern.zip(parts(name, value)) else { return Some(first) };
+    let unspelt = |sign: &&u8| parts.iter().any(|part| count(part, **sign) > pattern.count(**sign));
+    SIGNS.iter().find(unspelt).copied()
 }
 
-/// Whether a value calls a function by itself: a variable's name that has a parenthesis, in any of the ways in which servers part a
-/// list; and any parenthesis in what is a command, or an application's arguments.
-fn calls(header: &[u8], value: &[u8]) -> bool {
-    if is_one_of(header, LISTS) {
-        return value.split(|b| matches!(b, b',' | b'|')).any(|part| variable(part).contains(&b'('));
+/// The same for a text that people read: `$`, or an opening parenthesis directly behind a name, quotes and backslashes
+/// passed over, as they may be gone when somebody evaluates it. So `:-(` and `later (at five)` pass.
+fn first_in_text(value: &[u8]) -> Option<u8> {
+    let mut before = b' ';
+    for &byte in value.iter().filter(|byte| !matches!(byte, b'"' | b'\'' | b'\\')) {
+        if byte == b'$' || byte == b'(' && (before.is_ascii_alphanumeric() || before == b'_') {
+            return Some(byte);
+        }
+        before = byte;
     }
-    is_one_of(header, COMMANDS) && value.contains(&b'(')
+    None
 }
 
 /// The parts of a header that holds a list of variables; of any other, its value. `None` where there are too many. A comma within
@@ -209,20 +222,6 @@ fn comma(list: &[u8]) -> Option<usize> {
     if depth == 0 { None } else { any(0) }
 }
 
-/// The name in `name=value`, an equals sign within its parentheses passed over.
-fn variable(part: &[u8]) -> &[u8] {
-    let mut depth = 0_u32;
-    let end = part.iter().position(|byte| {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        *byte == b'=' && depth == 0
-    });
-    &part[..end.unwrap_or(part.len())]
-}
-
 fn count(text: &[u8], byte: u8) -> usize {
     text.iter().filter(|b| **b == byte).count()
 }
@@ -244,8 +243,20 @@ fn shown(name: &[u8]) -> String {
 /// Headers that hold variables, as `name` or `name=value`, parted by commas: of Getvar, Setvar, Originate and Status.
 const LISTS: &[&str] = &["Variable", "Variables"];
 
-/// Headers that hold commands or the arguments of applications: of Command and AGI, Originate and DialplanExtensionAdd.
-const COMMANDS: &[&str] = &["Command", "Data", "ApplicationData"];
+/// What every function call needs one of.
+const SIGNS: &[u8; 3] = b"$()";
+
+/// Headers that no server evaluates: they say which action it is and which answer belongs to it.
+const OWN: &[&str] = &["Action", "ActionID"];
+
+/// Actions of which nothing is evaluated: their headers become those of an event, as they are.
+const UNEVALUATED: &[&str] = &["UserEvent"];
+
+/// Texts that people read, by action and header.
+const TEXTS: &[(&str, &str)] = &[("MessageSend", "Body"), ("SendText", "Message"), ("JabberSend", "Message")];
+
+/// Headers that a server decodes: what is in them cannot be seen.
+const ENCODED: &[&str] = &["Base64Body"];
 
 /// More variables than anybody sets at once; parting a list takes longer the more of its commas are hidden in parentheses.
 const MAX_PARTS: usize = 64;
@@ -280,7 +291,8 @@ mod tests {
             Err(Denial::Header(name)) => format!("header {name}"),
             Err(Denial::Missing(name)) => format!("missing {name}"),
             Err(Denial::Present(name)) => format!("present {name}"),
-            Err(Denial::Function(name)) => format!("function {name}"),
+            Err(Denial::Function(name, sign)) => format!("{sign} in {name}"),
+            Err(Denial::Encoded(name)) => format!("encoded {name}"),
         };
         assert_eq!(got, expect, "{lines} / {}", message.escape_debug());
     }
@@ -290,11 +302,7 @@ mod tests {
         check("", "Action: Originate|Application: System|Data: ${SHELL(x)}|Variable: A(b)=c", "");
         check("", "Action: Ping|x\ry", "");
         check("allowfunctions = no", "Action: Originate|Application: Wait|Data: 5", "");
-        check(
-            "allowfunctions = no",
-            "Action: Originate|Application: Wait|Data: ${SHELL(x)}",
-            "function Data",
-        );
+        check("allowfunctions = no", "Action: Originate|Application: Wait|Data: ${SHELL(x)}", "$ in Data");
     }
 
     #[test]
@@ -390,45 +398,83 @@ mod tests {
     }
 
     #[test]
-    fn function_calls_are_refused_unless_spelt_out() {
+    fn what_calls_are_made_of_is_refused_unless_spelt_out() {
         let plain = "allowaction = Originate(Data:*,Variable:*)|allowaction = Getvar|allowaction = Other";
-        let refused = |line: &str| {
+        let refused = |sign: char, line: &str| {
             let name = line.split_once(':').unwrap().0.trim();
             for action in ["Originate|Variable: A=1|Data: x", "Other"] {
-                check(plain, &format!("Action: {action}|{line}"), &format!("function {name}"));
+                check(plain, &format!("Action: {action}|{line}"), &format!("{sign} in {name}"));
+                check(
+                    "allowfunctions = no",
+                    &format!("Action: {action}|{line}"),
+                    &format!("{sign} in {name}"),
+                );
+                check(&format!("{plain}|allowfunctions = yes"), &format!("Action: {action}|{line}"), "");
             }
         };
-        let free = |line: &str| check(plain, &format!("Action: Other|{line}"), "");
-        refused("Variable: SHELL(id)");
-        refused("variable: A=1,SHELL(id)=2");
-        assert!(calls(b"Variable", b"A=1|B(x)=2") && !calls(b"Variable", b"A=1|B=(2)"));
-        refused("Variable: A=\"1,B(x)=2\"");
-        refused("Variable: A=(1,B(x)=2)");
-        refused("Variables: A,CHANNEL(state)");
-        refused("Variable: A=${SHELL(id)}");
-        refused("Data: System(id)");
-        refused("Data: ${SHELL(id)}");
-        refused("Data: ${${A}(id)}");
-        refused("Data: $[1 + 1]");
-        refused("Data: $\\{SHELL\\(id)}");
-        refused("Data: $\"{SHELL\"(id)}");
-        refused("Data: ${A{}(id)}");
-        refused("DATA: FILE(x)=y");
-        refused("Command: EXEC System(id)");
-        refused("ApplicationData: ${SHELL(id)}");
-        refused("Anything: ${SHELL(id)}");
-        refused("Body: $[1]");
-        free("Variable: NOTE=at home (late)");
-        free("Variable: A=${EXTEN}");
-        free("Data: ${EXTEN}");
-        free("Data: $5 {a} [b]");
-        free("Body: call me (soon)");
-        free("Value: (x)");
+        let free = |line: &str| {
+            check(plain, &format!("Action: Other|{line}"), "");
+            check("allowfunctions = no", &format!("Action: Other|{line}"), "");
+        };
+        refused('(', "Variable: SHELL(id)=");
+        refused('(', "variable: A=1,SHELL(id)=2");
+        refused('(', "Variable: A=\"1,B(x)=2\"");
+        refused('(', "Variables: A,CHANNEL(state)");
+        // A value is put into other texts later: parentheses may come by it.
+        refused('(', "Variable: P=(");
+        refused(')', "Variable: Q=)");
+        refused('(', "Variable: NOTE=at home (late)");
+        refused('(', "Value: (");
+        refused('(', "Val: x(y)");
+        refused(')', "CallerID: \")\" <5>");
+        refused('(', "Exten: (");
+        refused('(', "Account: X(y)");
+        refused('(', "MemberName: Bob (sales)");
+        refused('$', "Variable: A=${EXTEN}");
+        refused('$', "Variable: D=$");
+        refused('$', "Data: ${EXTEN}");
+        refused('$', "Data: $5 {a} [b]");
+        refused('$', "Data: $\\{SHELL");
+        refused('$', "Data: ${SET${P}GLOBAL${P}HIT${Q}=1${Q}}");
+        refused('$', "Data: GLOBAL${P}HIT${Q}=1");
+        refused('$', "Data: $[1 + 1]");
+        refused('$', "Exten: ${A}");
+        refused('$', "Anything: ${A");
+        refused('(', "DATA: FILE(x)=y");
+        refused('(', "Command: EXEC System(id)");
+        refused('(', "ApplicationData: SHELL(id)");
+        refused('(', "PreDialGoSub: sub^s^1(x)");
+        refused('(', "Value-000000: 1,1,System(id)");
         // With blanks about the name no server knows the header; but who can tell?
-        check(plain, "Action: Other|Data : ${SHELL(id)}", "function Data");
-        check(plain, "Action: Getvar|Variable: A|Variable: SHELL(id)", "function Variable");
-        check(&format!("{plain}|allowfunctions = yes"), "Action: Other|Data: ${SHELL(id)}", "");
-        check(&format!("{plain}|allowfunctions = yes"), "Action: Getvar|Variable: SHELL(id)", "");
+        check(plain, "Action: Other|Data : ${SHELL(id)}", "$ in Data");
+        check(plain, "Action: Other|Data ${X}", "$ in ");
+        check(plain, "Action: Getvar|Variable: A|Variable: SHELL(id)", "( in Variable");
+        free("Variable: A=1,B=x {y} [z] \"q\"");
+        free("Data: 5,{a},[b]");
+        free("ActionID: $(1)");
+        free("Channel: PJSIP/100-00000001");
+    }
+
+    #[test]
+    fn texts_that_people_read_may_hold_parentheses() {
+        for (action, header) in [("MessageSend", "Body"), ("SendText", "Message"), ("jabbersend", "MESSAGE")]
+        {
+            let check = |text: &str, expect: &str| {
+                let expect = if expect.is_empty() { String::new() } else { format!("{expect} in {header}") };
+                self::check("allowfunctions = no", &format!("Action: {action}|{header}: {text}"), &expect);
+            };
+            check("call me (soon) :-)", "");
+            check("call(me)", "(");
+            check("\" & SHELL(id) & \"", "(");
+            check("SHELL\"(id)", "(");
+            check("SHELL\\(id)", "(");
+            check("$5", "$");
+        }
+        check("allowfunctions = no", "Action: SendText|Body: (", "( in Body");
+        check("allowfunctions = no", "Action: MessageSend|Variable: A=(", "( in Variable");
+        check("allowfunctions = no", "Action: MessageSend|Base64Body: eA==", "encoded Base64Body");
+        check("allowaction = MessageSend(Base64Body:*)", "Action: MessageSend|Base64Body: eA==", "");
+        check("allowfunctions = no", "Action: UserEvent|UserEvent: x|A: ${SHELL(id)}", "");
     }
 
     #[test]
@@ -439,31 +485,27 @@ mod tests {
         check(getvar, "Action: Getvar|Variable: CHANNEL(state)", "");
         check(getvar, "Action: Getvar|Variable: CHANNEL(name)", "header Variable");
         check(getvar, "Action: Getvar|Variable: SHELL(id)", "header Variable");
-        check(
-            "allowaction = Getvar(Variable:CALLERID(*))",
-            "Action: Getvar|Variable: CALLERID(${SHELL(id)})",
-            "function Variable",
-        );
+        let nested = "allowaction = Getvar(Variable:CALLERID(*))";
+        check(nested, "Action: Getvar|Variable: CALLERID(${SHELL(id)})", "$ in Variable");
         // A call within a call is one more: some functions call what their arguments name.
         let cut = "allowaction = Getvar(Variable:CUT(*))";
         check(cut, "Action: Getvar|Variable: CUT(A,-,1)", "");
-        check(cut, "Action: Getvar|Variable: CUT(SHELL(id),-,1)", "function Variable");
-        check(cut, "Action: Getvar|Variable: CUT(a=SHELL(id))", "function Variable");
-        check(
-            "allowaction = Getvar(Variable:CUT(CALLERID(*),*))",
-            "Action: Getvar|Variable: CUT(CALLERID(num),-,1)",
-            "",
-        );
+        check(cut, "Action: Getvar|Variable: CUT(SHELL(id),-,1)", "( in Variable");
+        check(cut, "Action: Getvar|Variable: CUT(a=SHELL(id))", "( in Variable");
+        let twice = "allowaction = Getvar(Variable:CUT(CALLERID(*),*))";
+        check(twice, "Action: Getvar|Variable: CUT(CALLERID(num),-,1)", "");
         let set = "allowaction = Originate(Variable:CALLERID(*)=*)";
-        check(set, "Action: Originate|Variable: CALLERID(name)=Ann (home)", "");
+        check(set, "Action: Originate|Variable: CALLERID(name)=Ann", "");
         check(set, "Action: Originate|Variable: CALLERID(name)=Ann,CALLERID(num)=5", "");
+        check(set, "Action: Originate|Variable: CALLERID(name)=Ann (home)", "( in Variable");
         check(set, "Action: Originate|Variable: CALLERID(a,FILE(/y)=z)=1", "header Variable");
-        check(set, "Action: Originate|Variable: CALLERID(num)=${SHELL(id)}", "function Variable");
+        check(set, "Action: Originate|Variable: CALLERID(num)=${SHELL(id)}", "$ in Variable");
         let data = "allowaction = Originate(Data:PJSIP/${DB(*)}*)";
         check(data, "Action: Originate|Data: PJSIP/${DB(a/b)}", "");
-        check(data, "Action: Originate|Data: PJSIP/${DB(a/b)}${SHELL(id)}", "function Data");
-        check(data, "Action: Originate|Data: PJSIP/${DB(a/b)}U(x)", "function Data");
+        check(data, "Action: Originate|Data: PJSIP/${DB(a/b)}${SHELL(id)}", "$ in Data");
+        check(data, "Action: Originate|Data: PJSIP/${DB(a/b)}U(x)", "( in Data");
         check("allowaction = Originate(Data:\\(*\\))", "Action: Originate|Data: (x)", "");
+        check("allowaction = Hangup(Channel:/^PJSIP/*$/)", "Action: Hangup|Channel: /^PJSIP/1$/", "");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::ami::{Classes, Message};
 /// Why a user of these classes may not ask that of a server, in the server's own words. (calls/originate-forbidden-application,
 /// permission/originate-application-classes, permission/getvar-functions, core/getvar-dangerous-limited.)
 ///
-/// It looks at every header of a name, whichever of them a server would take, and refuses rather too much than too little.
+/// It looks at every header of a name, whichever of them a server would take, and refuses rather too much than too little: a
+/// function's name can be cut up by quotes, and put together from variables, so nothing that is evaluated goes up at all.
 pub(crate) fn refusal(message: &Message, write: Classes) -> Option<&'static str> {
     if write.intersects(Classes::SYSTEM) {
         return None;
@@ -21,14 +22,22 @@ pub(crate) fn refusal(message: &Message, write: Classes) -> Option<&'static str>
             || any("Data", &|data| {
                 reaches_out(data) || (queues && asks_program(data) && !write.intersects(Classes::AGI))
             })
-            || any("PreDialGoSub", &needs_system);
+            || any("PreDialGoSub", &reaches_out)
+            || any("Variable", &sets_closed)
+            || message.lines().any(|line| evaluates(line.value));
         return is_forbidden.then_some("Originate Access Forbidden: app or data blacklisted");
     }
     if action.eq_ignore_ascii_case(b"Getvar") {
-        return any("Variable", &needs_system).then_some("GetVar Access Forbidden: Variable");
+        let is_forbidden = any("Variable", &|name| needs_system(name) || evaluates(name));
+        return is_forbidden.then_some("GetVar Access Forbidden: Variable");
+    }
+    if action.eq_ignore_ascii_case(b"Setvar") {
+        let is_forbidden = any("Variable", &|name| reaches_out(name) || evaluates(name));
+        return is_forbidden.then_some("Variable not set");
     }
     if action.eq_ignore_ascii_case(b"Status") {
-        return any("Variables", &needs_system).then_some("Status Access Forbidden: Variables");
+        let is_forbidden = any("Variables", &|names| needs_system(names) || evaluates(names));
+        return is_forbidden.then_some("Status Access Forbidden: Variables");
     }
     None
 }
@@ -36,7 +45,27 @@ pub(crate) fn refusal(message: &Message, write: Classes) -> Option<&'static str>
 /// Whether a text names a function that takes the class system: in a variable's name, or anywhere in what will be substituted.
 /// (core/getvar-dangerous-limited, permission/getvar-functions.)
 pub(crate) fn needs_system(text: &[u8]) -> bool {
-    RUNNING.iter().any(|name| holds(text, name))
+    let text = joined(text);
+    RUNNING.iter().any(|name| holds(&text, name))
+}
+
+/// Whether variables or expressions are put into a text, where that is evaluated.
+fn evaluates(text: &[u8]) -> bool {
+    joined(text).windows(2).any(|pair| matches!(pair, b"${" | b"$["))
+}
+
+/// Whether a list of variables sets a function that takes the class system: one is named in front of an equals sign.
+fn sets_closed(list: &[u8]) -> bool {
+    joined(list).split(|byte| matches!(byte, b',' | b'|')).any(|part| {
+        let name = part.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.contains(&b'(') && reaches_out(name)
+    })
+}
+
+/// A text without what may be gone when a name in it is looked for: quotes, backslashes and blanks.
+fn joined(text: &[u8]) -> Vec<u8> {
+    let goes = |byte: &u8| matches!(byte, b'"' | b'\\') || byte.is_ascii_whitespace();
+    text.iter().copied().filter(|byte| !goes(byte)).collect()
 }
 
 /// Whether an application runs a program, or another application.
@@ -46,7 +75,8 @@ pub(crate) fn runs_programs(application: &[u8]) -> bool {
 
 /// Whether an application's data names a function that reaches what is not the call's own.
 pub(crate) fn reaches_out(data: &[u8]) -> bool {
-    needs_system(data) || REACHING.iter().any(|name| holds(data, name))
+    let data = joined(data);
+    RUNNING.iter().chain(REACHING).any(|name| holds(&data, name))
 }
 
 /// Whether Queue is told a program to ask: its sixth argument. Quotes may make one argument of what are several here, never the
@@ -72,6 +102,7 @@ const APPLICATIONS: &[&str] = &[
     "Exec",
     "TryExec",
     "ExecIf",
+    "ExecIfTime",
     "AGI",
     "EAGI",
     "DeadAGI",
@@ -93,6 +124,9 @@ mod tests {
         check("FILE(x)", false);
         check("EVALUATION", false);
         check("COLOUR", false);
+        check("E\"VAL\"(x)", true);
+        check("SH\\ELL", true);
+        check("EVAL (x)", true);
     }
 
     #[test]
@@ -119,5 +153,19 @@ mod tests {
         check("Action: Getvar|Variable: LEN(abc)", Classes::CALL, false);
         check("Action: Status|Variables: a,EVAL(x)", Classes::CALL, true);
         check("Action: Hangup|Channel: SHELL", Classes::CALL, false);
+        // Cut up by quotes, or by variables.
+        check("Action: Originate|Application: MSet|Data: D\"B(a/b)=c\"", call, true);
+        check("Action: Originate|Application: NoOp|Data: ${${S}LL${P}id${Q}}", call, true);
+        check("Action: Originate|Application: Set|Data: DB${P}a/b${Q}=c", call, true);
+        check("Action: Originate|Application: NoOp|Data: $\"[1]\"", call, true);
+        check("Action: Originate|Application: ExecIfTime|Data: *,*,*,*?System(id)", call, true);
+        check("Action: Originate|Exten: 1|Variable: A=${SHELL(id)}", call, true);
+        check("Action: Originate|Exten: 1|Variable: A=1,D\"B(a/b)=c\"", call, true);
+        check("Action: Originate|Exten: 1|Variable: FILE(/etc/x)=y", call, true);
+        check("Action: Originate|Exten: 1|Variable: NOTE=the DB(s),PRICE=$5", call, false);
+        check("Action: Getvar|Variable: LEN(${A})", Classes::CALL, true);
+        check("Action: Setvar|Variable: DB(a/b)|Value: c", Classes::CALL, true);
+        check("Action: Setvar|Variable: A|Value: DB(a/b)", Classes::CALL, false);
+        check("Action: Status|Variables: E\"VAL(x)\"", Classes::CALL, true);
     }
 }

@@ -215,6 +215,8 @@ pub struct Caller<'a> {
     pub write: Classes,
     /// When, by [`Switch::time`].
     pub now: SwitchMicros,
+    /// Whether its user's policy refuses dialplan functions that the action does not spell out itself.
+    pub refuses_functions: bool,
     /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
     pub client: Option<BorrowedFd<'a>>,
 }

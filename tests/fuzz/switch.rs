@@ -72,7 +72,7 @@ fn ticks(message: &Message) -> u64 {
 /// An expression, as Getvar evaluates it and Setvar sets it.
 pub(crate) fn expressions(data: &[u8]) {
     let switch = Embedded::default();
-    let caller = Caller { user: b"ops", write: Classes::ALL, now: SwitchMicros::new(START), client: None };
+    let caller = Caller { user: b"ops", write: Classes::ALL, now: SwitchMicros::new(START), refuses_functions: false, client: None };
     let text = [b"EVAL(", data, b")"].concat();
     for (action, variable, value) in [
         ("Setvar", &b"A"[..], &b"1,2-3"[..]),

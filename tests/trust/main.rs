@@ -5,6 +5,7 @@
 //!     cargo test --test trust admission::    one kind
 
 mod http_framing;
+mod policies;
 
 #[path = "../support/mod.rs"]
 mod support;

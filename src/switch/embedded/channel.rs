@@ -7,6 +7,7 @@ use crate::ami::{Event, Reply};
 
 use super::apps::Activity;
 use super::bridge::{After, BridgeId};
+use super::limits::Limits;
 use super::pbx::{GosubFrame, Runner};
 
 /// What the engine knows a channel by: counted up, and never used again.
@@ -55,6 +56,9 @@ pub(crate) struct Channel {
     pub(crate) data: Vec<u8>,
     /// What stands there again once a step of the dialplan is over.
     pub(crate) base: (Vec<u8>, Vec<u8>),
+    /// What may be called by what it runs now: a client's limits while it runs an application or a command of a
+    /// client's, none in the dialplan.
+    pub(crate) limits: Limits,
     /// How many steps it has run without a pause.
     pub(crate) steps: u32,
     /// Who dials it, while nobody runs it.
@@ -249,6 +253,7 @@ impl Channel {
             variables: Variables::default(),
             gosubs: Vec::new(),
             runner: Runner::None,
+            limits: Limits::default(),
             activity: Activity::Idle,
             waiting_dial: None,
             alarm: 0,

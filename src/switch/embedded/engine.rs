@@ -5,7 +5,7 @@
 //! [`Engine::take_events`].
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
@@ -58,6 +58,8 @@ pub(crate) struct Engine {
     pub(crate) agents: super::agents::Agents,
     /// The variables that channels share, by whose and by name.
     pub(crate) shared: BTreeMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// The names of the functions that were called, where a test keeps them.
+    pub(crate) called: Option<BTreeSet<Vec<u8>>>,
     /// How many channels have a linked id.
     pub(crate) linked: HashMap<Vec<u8>, u32>,
     work: VecDeque<Work>,
@@ -133,6 +135,7 @@ impl Engine {
             modules: Modules::default(),
             astdb,
             wrote: false,
+            called: None,
             begun: 0,
             processed: 0,
             agi_commands: 0,

@@ -28,6 +28,7 @@ mod features;
 mod frames;
 mod functions;
 mod ids;
+mod limits;
 mod local;
 mod options;
 mod originate;
@@ -44,6 +45,7 @@ mod test_mode;
 mod testing;
 mod transfer;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,6 +69,7 @@ use astdb::Store;
 use clock::Steady;
 use dialplan::{Dialplan, Scope};
 use engine::Engine;
+use limits::Limits;
 use originate::CallId;
 use scope::Asking;
 use settings::Settings;
@@ -299,6 +302,13 @@ impl Embedded {
         Ok(())
     }
 
+    /// The names of the dialplan functions that were called since it was asked last, refused ones among them: for tests of
+    /// what a policy lets through.
+    #[doc(hidden)]
+    pub fn functions_called(&self) -> BTreeSet<Vec<u8>> {
+        self.shared.lock().engine.called.replace(BTreeSet::new()).unwrap_or_default()
+    }
+
     /// The time of the engine: Unix time in microseconds.
     #[cfg(test)]
     pub(crate) fn now(&self) -> u64 {
@@ -363,6 +373,7 @@ impl Switch for Embedded {
         if astdb_actions::perform(&name, &self.astdb, message, reply) {
             return;
         }
+        let limits = Limits::of(caller, message);
         self.with_engine(caller.now.get(), |engine| {
             let channel = match message.value("Channel") {
                 b"" => Some(None),
@@ -377,12 +388,13 @@ impl Switch for Embedded {
                     dialplan::actions::remove_extension(&mut engine.dialplan, message, reply);
                 }
                 b"getvar" => {
-                    let mut scope = channel.map(|channel| Asking::client(engine, channel).only_asks());
+                    let mut scope =
+                        channel.map(|channel| Asking::client(engine, channel).within(limits).only_asks());
                     let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
                     dialplan::actions::getvar(caller, message, scope, reply);
                 }
                 b"setvar" => {
-                    let mut scope = channel.map(|channel| Asking::client(engine, channel));
+                    let mut scope = channel.map(|channel| Asking::client(engine, channel).within(limits));
                     let scope = scope.as_mut().map(|scope| scope as &mut dyn Scope);
                     dialplan::actions::setvar(message, scope, reply);
                 }

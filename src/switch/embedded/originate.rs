@@ -9,6 +9,7 @@ use super::causes;
 use super::channel::{ChannelId, Owner, Party, Place, State};
 use super::engine::{Engine, Timer};
 use super::frames::Frame;
+use super::limits::Limits;
 use super::local::{Target, WantedIds};
 use super::pbx::{Flow, Runner, Then};
 
@@ -42,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) early_media: bool,
     pub(crate) predial: Vec<u8>,
     pub(crate) for_whom: Whose,
+    /// What may be called by its variables and its application.
+    pub(crate) limits: Limits,
 }
 
 /// What a call does when it is answered.
@@ -156,7 +159,8 @@ impl Engine {
         for (name, value) in request.variables.iter().rev() {
             match super::dialplan::substitute::as_function(name) {
                 Some(_) => {
-                    let mut asking = super::scope::Asking::client(self, Some(id));
+                    let mut asking =
+                        super::scope::Asking::client(self, Some(id)).within(request.limits.clone());
                     let _ = super::dialplan::assign(name, value, &mut asking);
                 }
                 None => self.set_channel_variable(id, name, value),
@@ -247,10 +251,10 @@ impl Engine {
         if let Some(channel) = self.channel_mut(id) {
             channel.owner = Owner::Nobody;
         }
-        let what = request.what.clone();
+        let (what, limits) = (request.what.clone(), request.limits.clone());
         self.settle_call(call, request, Some(id), Reason::Answered);
         match what {
-            What::Application(application, data) => self.run_application(id, &application, &data),
+            What::Application(application, data) => self.run_application(id, &application, &data, limits),
             What::Dialplan(place) => {
                 if let Some(channel) = self.channel_mut(id) {
                     channel.place = place;

@@ -10,6 +10,7 @@ use super::dialplan::substitute;
 use super::engine::{Engine, Timer};
 use super::exceptions::Trouble;
 use super::frames::Frame;
+use super::limits::Limits;
 use super::originate::CallId;
 use super::scope::Asking;
 
@@ -80,11 +81,16 @@ impl Engine {
         }
     }
 
-    /// Runs one application on a channel, outside of the dialplan.
-    pub(crate) fn run_application(&mut self, id: ChannelId, application: &[u8], data: &[u8]) {
+    /// Runs one application on a channel, outside of the dialplan. Its data is what was sent, to the letter: only
+    /// applications that evaluate their own arguments put variables in. (calls/originate-data-is-literal.)
+    pub(crate) fn run_application(&mut self, id: ChannelId, application: &[u8], data: &[u8], limits: Limits) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         channel.runner = Runner::Application;
-        let data = substitute(data, &mut Asking::channel(self, id)).into_owned();
+        channel.limits = limits;
+        let data = match apps::evaluates_arguments(application) {
+            true => substitute(data, &mut Asking::channel(self, id)).into_owned(),
+            false => data.to_vec(),
+        };
         let flow = self.execute(id, application, &data);
         self.resume(id, flow);
     }
@@ -97,6 +103,8 @@ impl Engine {
         if is_over || !runs || !matches!(channel.activity, Activity::Idle) || channel.bridge.is_some() {
             return;
         }
+        // What the dialplan says is the operator's.
+        channel.limits = Limits::default();
         channel.steps += 1;
         if channel.steps % MAX_STEPS == 0 {
             // It may go round in a circle: it does so in slower and slower motion.

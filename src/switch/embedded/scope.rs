@@ -11,6 +11,7 @@ use super::channel::ChannelId;
 use super::dialplan::{Depth, Fault, Scope, Surroundings, functions as plain, globals::bare_name};
 use super::engine::Engine;
 use super::functions;
+use super::limits::Limits;
 
 /// Somebody asks: on a channel or without one, in the dialplan or from outside.
 pub(crate) struct Asking<'e> {
@@ -18,25 +19,53 @@ pub(crate) struct Asking<'e> {
     pub(crate) channel: Option<ChannelId>,
     /// Whether functions that are closed to clients are open.
     pub(crate) trusted: bool,
+    /// Which functions may be called at all.
+    limits: Limits,
     /// What was set on the way by a question without a channel: it is gone with the question. (core/getvar-functions-logic.)
     lost: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     depth: Depth,
 }
 
 impl<'e> Asking<'e> {
-    /// The dialplan of a channel asks.
+    /// The dialplan of a channel asks, or what a client has it run: within the limits of whoever that is.
     pub(crate) fn channel(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
-        Asking { engine, channel: Some(id), trusted: true, lost: None, depth: Depth::default() }
+        let limits = engine.channel(id).map(|channel| channel.limits.clone()).unwrap_or_default();
+        let asking = Asking::configuration(engine, id);
+        Asking { trusted: !limits.closes(), limits, ..asking }
+    }
+
+    /// The configuration asks of a channel, whatever that runs.
+    fn configuration(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
+        let (limits, depth) = (Limits::default(), Depth::default());
+        Asking { engine, channel: Some(id), trusted: true, limits, lost: None, depth }
     }
 
     /// A client asks.
     pub(crate) fn client(engine: &'e mut Engine, channel: Option<ChannelId>) -> Asking<'e> {
         let trusted = engine.settings.live_dangerously;
-        Asking { engine, channel, trusted, lost: None, depth: Depth::default() }
+        let (limits, depth) = (Limits::default(), Depth::default());
+        Asking { engine, channel, trusted, limits, lost: None, depth }
     }
 }
 
 impl Asking<'_> {
+    /// The same within limits.
+    pub(crate) fn within(self, limits: Limits) -> Self {
+        Asking { limits, ..self }
+    }
+
+    /// The same question about another channel: who asks may no more there than here.
+    pub(crate) fn of_channel(&mut self, id: ChannelId) -> Asking<'_> {
+        let (trusted, limits) = (self.trusted, self.limits.clone());
+        Asking { engine: self.engine, channel: Some(id), trusted, limits, lost: None, depth: self.depth }
+    }
+
+    /// Whether a function may be called: what is not named by who asks is not.
+    fn permit(&mut self, function: &[u8]) -> Result<(), Fault> {
+        self.engine.record_call(function);
+        if self.limits.permits(function) { Ok(()) } else { Err(Fault::Forbidden) }
+    }
+
     /// It only asks: without a channel nothing keeps what is set on the way.
     pub(crate) fn only_asks(mut self) -> Self {
         self.lost = self.channel.is_none().then(Vec::new);
@@ -100,6 +129,7 @@ impl Scope for Asking<'_> {
     }
 
     fn function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.permit(name)?;
         if !self.is_loaded(name) {
             return Err(Fault::Unknown);
         }
@@ -113,6 +143,7 @@ impl Scope for Asking<'_> {
     }
 
     fn set_function(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+        self.permit(name)?;
         match functions::find(name) {
             Some(row) => row.writer(self.trusted)?(self, arguments, value),
             None => match self.database(|astdb| astdb.write(name, arguments, value)) {
@@ -159,6 +190,13 @@ impl Engine {
         })
     }
 
+    /// Keeps the name of a function that is called, for a test that asks for it.
+    fn record_call(&mut self, function: &[u8]) {
+        if let Some(called) = &mut self.called {
+            called.insert(function.to_vec());
+        }
+    }
+
     /// Sets a variable of a channel and tells of it.
     pub(crate) fn set_channel_variable(&mut self, id: ChannelId, name: &[u8], value: &[u8]) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
@@ -189,8 +227,8 @@ impl Engine {
     /// What `channelvars` of manager.conf adds to every event of a channel: variables and functions, a line each.
     pub(crate) fn write_channel_variables(&mut self, id: ChannelId, prefix: &str, out: &mut Vec<u8>) {
         for name in self.settings.channelvars.clone() {
-            let value =
-                super::dialplan::substitute::read(&name, &mut Asking::channel(self, id)).unwrap_or_default();
+            let value = super::dialplan::substitute::read(&name, &mut Asking::configuration(self, id))
+                .unwrap_or_default();
             out.extend_from_slice(prefix.as_bytes());
             out.extend_from_slice(b"ChanVariable: ");
             crate::ami::reply::Value::write([&name[..], b"=", &value].concat(), out);

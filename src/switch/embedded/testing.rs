@@ -75,7 +75,13 @@ impl Stage {
     }
 
     fn caller(&self) -> Caller<'static> {
-        Caller { user: b"ops", write: self.write, now: SwitchMicros::new(self.switch.now()), client: None }
+        Caller {
+            user: b"ops",
+            write: self.write,
+            now: SwitchMicros::new(self.switch.now()),
+            refuses_functions: false,
+            client: None,
+        }
     }
 
     /// Lets time pass, in milliseconds: all that is due meanwhile is done at its own time.

@@ -75,6 +75,8 @@ struct Shared {
     coalescer: Coalescer<Fault>,
     /// How many actions were answered with what another client had asked.
     coalesced: AtomicU64,
+    /// How many actions were refused as the server would have refused their client.
+    refused: AtomicU64,
     /// Guards which actions each server lists, by its number.
     learned: Mutex<BTreeMap<usize, Vec<ActionSpec>>>,
     edition: AtomicU64,
@@ -130,6 +132,7 @@ impl Gateway {
                 is_many: AtomicBool::new(false),
                 coalescer: Coalescer::new(Duration::ZERO),
                 coalesced: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
                 learned: Mutex::default(),
                 edition: AtomicU64::new(1),
             }),
@@ -215,6 +218,7 @@ impl Switch for Gateway {
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
         // A server would go by what the gateway's own user may.
         if let Some(refusal) = access::refusal(message, caller.write) {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
             return reply.error(refusal);
         }
         let servers = self.shared.servers();
@@ -261,6 +265,12 @@ impl Switch for Gateway {
         }
         let help = "Actions answered with what another client had asked.";
         figures.push(Figure::counter("coalesced", help, self.shared.coalesced.load(Ordering::Relaxed)));
+        let help = "Actions refused for a program or function that takes the class system.";
+        figures.push(Figure::counter(
+            "refused_without_system",
+            help,
+            self.shared.refused.load(Ordering::Relaxed),
+        ));
         figures
     }
 }

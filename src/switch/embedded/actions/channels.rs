@@ -8,6 +8,7 @@ use super::super::apps::{self, agi};
 use super::super::channel::{ChannelId, Place};
 use super::super::engine::Timer;
 use super::super::frames::Frame;
+use super::super::limits::Limits;
 use super::{Answer, Ask, Row, done, number, refuse};
 
 const CHANNEL: Argument = Argument::required("Channel", "The channel's name.");
@@ -178,7 +179,8 @@ fn agi_command(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         return refuse(reply, [b"Channel ", name, b" does not exist."].concat());
     };
     let command_id = ask.value("CommandID");
-    if agi::queue(ask.engine, id, command, command_id) {
+    let limits = Limits::of(ask.caller, ask.message).for_agi();
+    if agi::queue(ask.engine, id, command, command_id, limits) {
         done(reply, "Added AGI command to queue")
     } else {
         refuse(reply, [b"Failed to add AGI command to channel ", name, b" queue"].concat())

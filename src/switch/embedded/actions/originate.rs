@@ -7,6 +7,7 @@ use crate::switch::{ActionSpec, Argument, access};
 use super::super::channel::Place;
 use super::super::dialplan::arguments;
 use super::super::functions::callerid;
+use super::super::limits::Limits;
 use super::super::local::WantedIds;
 use super::super::originate::{Request, What, Whose};
 use super::{Answer, Ask, Row, number, refuse};
@@ -70,6 +71,7 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         codec: codec(ask.value("Codecs")),
         early_media: truth(ask.value("EarlyMedia")) == Some(true),
         predial: ask.value("PreDialGoSub").to_vec(),
+        limits: Limits::of(ask.caller, ask.message),
         for_whom: match is_async {
             true => Whose::Event(ask.message.action_id().map(<[u8]>::to_vec)),
             false => Whose::Waiting,

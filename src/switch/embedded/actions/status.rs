@@ -7,6 +7,7 @@ use crate::switch::{ActionSpec, Argument, access};
 use super::super::channel::{ChannelId, Lines};
 use super::super::dialplan::{arguments, substitute};
 use super::super::engine::Engine;
+use super::super::limits::Limits;
 use super::super::scope::Asking;
 use super::{Answer, Ask, Row, refuse, with_line_feed};
 
@@ -24,9 +25,10 @@ fn status(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     };
     let all = truth(ask.value("AllVariables")) == Some(true);
     let names = if names.is_empty() { Vec::new() } else { arguments::split(names, MAX_NAMES) };
+    let limits = Limits::of(ask.caller, ask.message);
     let mut list = reply.list("Channel status will follow");
     for id in channels {
-        let variables = variables(ask.engine, id, all, &names);
+        let variables = variables(ask.engine, id, all, &names, &limits);
         let snapshot = snapshot(ask.engine, id);
         let Some(channel) = ask.engine.channel(id) else { continue };
         let now = ask.engine.now;
@@ -68,10 +70,12 @@ fn variables(
     id: ChannelId,
     all: bool,
     names: &[std::borrow::Cow<'_, [u8]>],
+    limits: &Limits,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut shown = Vec::new();
     for name in names {
-        let value = substitute::read(name, &mut Asking::client(engine, Some(id))).unwrap_or_default();
+        let mut asking = Asking::client(engine, Some(id)).within(limits.clone());
+        let value = substitute::read(name, &mut asking).unwrap_or_default();
         shown.push((name.to_vec(), value));
     }
     if all && let Some(channel) = engine.channel(id) {

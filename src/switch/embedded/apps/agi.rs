@@ -8,15 +8,25 @@ use crate::ami::Classes;
 use super::super::channel::ChannelId;
 use super::super::dialplan::look_up;
 use super::super::engine::Engine;
+use super::super::limits::Limits;
 use super::super::pbx::Flow;
 use super::super::scope::Asking;
 use super::{Activity, App, Input};
 
+/// A command that waits.
+#[derive(Debug)]
+struct Command {
+    text: Vec<u8>,
+    /// Its CommandID; empty where there is none.
+    id: Vec<u8>,
+    limits: Limits,
+}
+
 /// A channel that AGI commands run.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    /// A command and its CommandID, until its turn comes.
-    queue: VecDeque<(Vec<u8>, Vec<u8>)>,
+    /// Commands, until their turns come.
+    queue: VecDeque<Command>,
 }
 
 fn agi(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
@@ -36,13 +46,19 @@ fn agi(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 }
 
 /// Whether a channel takes AGI commands; if so it has this one now.
-pub(crate) fn queue(engine: &mut Engine, id: ChannelId, command: &[u8], command_id: &[u8]) -> bool {
+pub(crate) fn queue(
+    engine: &mut Engine,
+    id: ChannelId,
+    command: &[u8],
+    command_id: &[u8],
+    limits: Limits,
+) -> bool {
     let Some(channel) = engine.channel_mut(id) else { return false };
     let Activity::Agi(session) = &mut channel.activity else { return false };
     if session.queue.len() >= MAX_QUEUE {
         return false;
     }
-    session.queue.push_back((command.to_vec(), command_id.to_vec()));
+    session.queue.push_back(Command { text: command.to_vec(), id: command_id.to_vec(), limits });
     let at = engine.now;
     engine.activity_alarm(id, Some(at));
     true
@@ -55,13 +71,17 @@ pub(super) fn feed(engine: &mut Engine, id: ChannelId, mut session: Box<Session>
         }
         return;
     }
-    while let Some((command, command_id)) = session.queue.pop_front() {
+    while let Some(Command { text: command, id: command_id, limits }) = session.queue.pop_front() {
         let number = engine.agi_commands;
         engine.agi_commands = number.wrapping_add(1);
         engine.tell(id, "AGIExecStart", Classes::AGI, |event| {
             event.header("CommandId", number).header("Command", &command);
         });
+        let own = engine.channel_mut(id).map(|channel| std::mem::replace(&mut channel.limits, limits));
         let outcome = run(engine, id, &command);
+        if let Some((channel, own)) = engine.channel_mut(id).zip(own) {
+            channel.limits = own;
+        }
         engine.tell(id, "AGIExecEnd", Classes::AGI, |event| {
             event.header("CommandId", number).header("Command", &command);
             event.header("ResultCode", outcome.code).header("Result", outcome.word());
@@ -185,7 +205,9 @@ fn run(engine: &mut Engine, id: ChannelId, command: &[u8]) -> Outcome {
         }
         [b"SET", b"CALLERID", _, ..] => {
             let text = words[2..].join(&b" "[..]);
-            let _ = super::super::dialplan::assign(b"CALLERID(all)", &text, &mut Asking::channel(engine, id));
+            // The command names no function: it may set this one whatever its limits are.
+            let mut asking = Asking::channel(engine, id).within(Limits::default());
+            let _ = super::super::dialplan::assign(b"CALLERID(all)", &text, &mut asking);
             Outcome::of("1")
         }
         [b"HANGUP"] => {

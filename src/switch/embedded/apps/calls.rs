@@ -31,6 +31,7 @@ fn originate(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         timeout: seconds(&part(5)).filter(|timeout| *timeout > 0).unwrap_or(DEFAULT_TIMEOUT),
         for_whom: if options.has(b'a') { Whose::Nobody } else { Whose::Channel(id) },
         predial: options.get(b'b').map(<[u8]>::to_vec).unwrap_or_default(),
+        limits: engine.channel(id).map(|channel| channel.limits.clone()).unwrap_or_default(),
         caller: options.get(b'c').map(super::super::functions::callerid::parse).unwrap_or_default(),
         ..Request::default()
     };

@@ -95,6 +95,14 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static App> {
     all().find(|app| app.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
+/// Whether an application evaluates the variables and functions in its arguments itself, so that it does where nobody has
+/// before it. In the dialplan each step's arguments are evaluated already.
+pub(crate) fn evaluates_arguments(application: &[u8]) -> bool {
+    EVALUATING.iter().any(|name| application.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+const EVALUATING: &[&str] = &["Exec", "TryExec", "ExecIf", "ExecIfTime"];
+
 /// Every application.
 pub(crate) fn all() -> impl Iterator<Item = &'static App> {
     FAMILIES.iter().copied().flatten()

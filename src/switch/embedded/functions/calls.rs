@@ -136,7 +136,7 @@ fn import(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let parts = arguments::split(arguments, 2);
     let from = asking.engine.find_channel(arguments::get(&parts, 0)).ok_or(Fault::Arguments)?;
     let name = arguments::get(&parts, 1);
-    Ok(super::super::dialplan::look_up(name, &mut Asking::channel(asking.engine, from)))
+    Ok(super::super::dialplan::look_up(name, &mut asking.of_channel(from)))
 }
 
 fn channels(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -185,7 +185,7 @@ fn read_master(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
             None => break,
         }
     }
-    Ok(super::super::dialplan::look_up(arguments, &mut Asking::channel(asking.engine, master)))
+    Ok(super::super::dialplan::look_up(arguments, &mut asking.of_channel(master)))
 }
 
 /// How many calls that call each other are looked through.

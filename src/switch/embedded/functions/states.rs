@@ -1,7 +1,7 @@
 //! DEVICE_STATE, EXTENSION_STATE and PRESENCE_STATE.
 
 use super::super::dialplan::Fault;
-use super::super::dialplan::arguments;
+use super::super::dialplan::{arguments, functions as plain};
 use super::super::scope::Asking;
 use super::super::states::{DeviceState, PRESENCES, Presence};
 use super::Row;
@@ -53,9 +53,7 @@ fn read_presence(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, F
         _ => return Err(Fault::Arguments),
     };
     if arguments::get(&parts, 2).contains(&b'e') {
-        let mut encoded = [b"BASE64_ENCODE(".as_slice(), &value, b")"].concat();
-        encoded = super::super::dialplan::look_up(&encoded, asking);
-        return Ok(encoded);
+        return plain::read(asking, b"BASE64_ENCODE", &value);
     }
     Ok(value)
 }
@@ -75,7 +73,7 @@ fn write_presence(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Re
         if !encoded {
             return value.to_vec();
         }
-        super::super::dialplan::look_up(&[b"BASE64_DECODE(".as_slice(), value, b")"].concat(), asking)
+        plain::read(asking, b"BASE64_DECODE", value).unwrap_or_default()
     };
     let presence = Presence { status, subtype: text(1), message: text(2) };
     if asking.engine.set_presence(arguments, presence) { Ok(()) } else { Err(Fault::Full) }
