@@ -27,7 +27,7 @@ counters! {
     login_failures " Logins that failed.",
     actions " Actions run.",
     denied " Actions denied for want of a permission class, or of a login.",
-    denied_by_policy " Actions denied by the allowaction lines of their user, or for a function call.",
+    denied_by_policy " Actions denied by allowaction or allowfunctions of their user.",
     rate_limited " Actions refused because their user had run as many as its actionrate lets it.",
     events_published " Events that were published and not disabled.",
     events_delivered " Events sent, each counted for every session that got it.",

@@ -22,10 +22,10 @@ use crate::config::ini::Source;
 use crate::config::{self, Complaint, Config, Disk, Level};
 use crate::modules::Modules;
 use crate::session::Session;
-use crate::switch::{Prepared, Switch};
 use crate::switch::embedded::astdb::{self, Store};
 use crate::switch::embedded::{self, Embedded};
 use crate::switch::gateway::{self, Gateway};
+use crate::switch::{Prepared, Switch};
 use http::Web;
 use listen::{ListenError, Listeners};
 

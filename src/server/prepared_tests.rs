@@ -53,7 +53,10 @@ impl Source for Changing {
 
 /// One of each file that is read, with a value that tells which reading it came from.
 const FILES: &[(&str, &str)] = &[
-    ("manager.conf", "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nchannelvars = V%\n[u%]\nsecret = x%y\n"),
+    (
+        "manager.conf",
+        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nchannelvars = V%\n[u%]\nsecret = x%y\n",
+    ),
     ("acl.conf", "[list]\ndeny = 0.0.0.0/0\n"),
     ("http.conf", "[general]\nenabled = no\n"),
     ("asterisk.conf", "[options]\nsystemname = s%\n"),

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use amibox::config::{Disk, edit};
 use amibox::config::ini::{self, Context, Document, Rendering, Source};
+use amibox::config::{Disk, edit};
 use amibox::switch::embedded;
 
 use crate::FOLDER;

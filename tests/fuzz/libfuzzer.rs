@@ -6,6 +6,7 @@ mod answers;
 mod config;
 mod corpus;
 mod gateway;
+mod policies;
 mod switch;
 mod targets;
 mod web;

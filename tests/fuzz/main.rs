@@ -14,6 +14,7 @@ mod config;
 mod corpus;
 mod gateway;
 mod mutate;
+mod policies;
 mod switch;
 mod targets;
 mod web;
@@ -43,7 +44,7 @@ macro_rules! tests {
 
 tests! {
     ami_packets ami_events ami_filters http_heads http_bodies http_multipart http_credentials http_answers
-    config_files config_edits config_folder gateway_packets switch_actions switch_dialplan switch_expressions
+    config_files config_edits config_folder gateway_packets switch_actions switch_dialplan switch_expressions switch_policies
 }
 
 /// Runs a target over its corpus, then over mangled texts until its time is over.

@@ -9,11 +9,10 @@ use amibox::ami::filter::Filters;
 use amibox::ami::{Classes, Message, Reply};
 use amibox::bus::Bus;
 use amibox::config::Disk;
-use amibox::config::manager::User;
 use amibox::modules::Modules;
 use amibox::session::{Login, Session, Transport};
-use amibox::switch::embedded::{self, Embedded};
 use amibox::switch::embedded::astdb::Store;
+use amibox::switch::embedded::{self, Embedded};
 use amibox::switch::{Caller, Switch};
 use amibox::time::{SwitchMicros, WallMicros};
 
@@ -57,7 +56,7 @@ fn play(dialplan: &[u8], packets: &[u8]) {
     }
 }
 
-fn writes_files(action: &[u8]) -> bool {
+pub(crate) fn writes_files(action: &[u8]) -> bool {
     ["UpdateConfig", "CreateConfig"].iter().any(|name| action.eq_ignore_ascii_case(name.as_bytes()))
 }
 
@@ -72,7 +71,13 @@ fn ticks(message: &Message) -> u64 {
 /// An expression, as Getvar evaluates it and Setvar sets it.
 pub(crate) fn expressions(data: &[u8]) {
     let switch = Embedded::default();
-    let caller = Caller { user: b"ops", write: Classes::ALL, now: SwitchMicros::new(START), refuses_functions: false, client: None };
+    let caller = Caller {
+        user: b"ops",
+        write: Classes::ALL,
+        now: SwitchMicros::new(START),
+        refuses_functions: false,
+        client: None,
+    };
     let text = [b"EVAL(", data, b")"].concat();
     for (action, variable, value) in [
         ("Setvar", &b"A"[..], &b"1,2-3"[..]),
@@ -93,17 +98,23 @@ pub(crate) fn expressions(data: &[u8]) {
 }
 
 /// A server in memory, and a session that is logged in with every class.
-struct Bench {
-    core: Core,
-    session: Arc<Session>,
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) switch: Arc<Embedded>,
+    pub(crate) session: Arc<Session>,
 }
 
 impl Bench {
     fn new(dialplan: &[u8]) -> Bench {
+        Bench::of_user(b"[general]\nenabled=yes\n[ops]\nsecret=s\n", dialplan)
+    }
+
+    /// Over that manager.conf; who is logged in is the first user there.
+    pub(crate) fn of_user(manager: &[u8], dialplan: &[u8]) -> Bench {
         let (config, plan) = FOLDER.with_borrow_mut(|folder| {
             let folder = folder.get_or_insert_with(Folder::new);
             folder.fill(&[
-                ("manager.conf", b"[general]\nenabled=yes\n"),
+                ("manager.conf", manager),
                 ("extensions.conf", dialplan),
                 ("queues.conf", QUEUES.as_bytes()),
                 // A dialplan that calls itself is the same with fewer calls, and sooner over.
@@ -114,32 +125,33 @@ impl Bench {
             (config, plan)
         });
         let bus = Bus::new().expect("a descriptor can be had");
+        let user = config.manager.users.first().expect("there is a user").clone();
         let switch = Embedded::new(plan, Store::in_memory(), bus.clone(), 7, WallMicros::new(START));
+        let switch = Arc::new(switch);
         let core = Core::new(
             Arc::new(config),
             bus,
             Modules::default(),
-            Box::new(switch),
+            Box::new(Arc::clone(&switch)),
             WallMicros::new(START),
             || 7,
         );
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
         let since = SwitchMicros::new(START);
         let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
-        let user = User { name: b"ops".to_vec(), ..User::default() };
-        let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(user) };
+        let login = Login { read: Classes::ALL, write: Classes::ALL, user };
         let head = core.bus.head();
         let admitted = core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), head);
         admitted.expect("this user may log in as often as it likes");
-        Bench { core, session }
+        Bench { core, switch, session }
     }
 }
 
 /// When the servers start: Unix time in microseconds.
-const START: u64 = 1_795_407_482_000_000;
+pub(crate) const START: u64 = 1_795_407_482_000_000;
 
 /// How many packets of an input are played.
-const MOST_PACKETS: usize = 60;
+pub(crate) const MOST_PACKETS: usize = 60;
 
 /// More than any answer needs.
 const MOST_ANSWER: usize = 4 << 20;

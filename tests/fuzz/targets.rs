@@ -1,7 +1,7 @@
 //! The table of targets: what is fuzzed, and what to begin with.
 
 use crate::corpus::Texts;
-use crate::{answers, config, gateway, switch, web, wire};
+use crate::{answers, config, gateway, policies, switch, web, wire};
 
 /// Something that takes any bytes.
 pub(crate) struct Target {
@@ -222,6 +222,19 @@ pub(crate) const TARGETS: &[Target] = &[
             "${", "}", "$[", "]", "(", ")", "+", "-", "*", "/", "%", "=~", "::", "?", "!", "|", "&", ">=", "\"", "COS(", "POW(",
             "1e308", "9223372036854775807", "-9223372036854775808", "0.1", ":-1", ":99999999999", "EVAL(", "MATH(", "%99999d", "CUT(",
             "STRFTIME(", "REPLACE(", "SORT(", "SPRINTF(", "LISTFILTER(", "REGEX(\"", "STRREPLACE(", "AES_DECRYPT(", "ENUM", "<<", ">>",
+        ],
+    },
+    Target {
+        name: "switch_policies",
+        run: policies::policies,
+        texts: Texts::Client("a>"),
+        seeds: policies::SEEDS,
+        words: &[
+            "Action: Originate\nChannel: Local/hold@x\nAsync: yes\n", "Action: Setvar\n", "Action: Getvar\n", "Action: AGI\n", "\n\n",
+            "Variable: ", "Value: ", "Data: ", "Application: ", "Set\n", "MSet\n", "Exec\n", "ExecIf\n", "Gosub\n", "PreDialGoSub: ",
+            "Exten: name\n", "Exten: exec\n", "Exten: expression\n", "Exten: eval\n", "Context: x\nPriority: 1\n", "CallerID: ", "Command: ",
+            "A=", "B=", "P=(", "Q=)", "D=$", "${A}", "${P}", "${", "}", "$[", "]", "(", ")", "\"", "\\", ",", "GLOBAL(HIT)=1", "SET(", "DB(a/b)",
+            "SHELL(", "CALLERID(name)", "LEN(", "EXEC Set ", "SET VARIABLE ", "GET FULL VARIABLE ", "UserEvent", "Body: ",
         ],
     },
 ];
