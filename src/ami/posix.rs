@@ -12,12 +12,7 @@ pub(crate) struct Malformed;
 /// Compiles a POSIX extended expression. The engine's time is linear in the text, whatever the pattern; what the pattern
 /// may cost in memory is bounded by [`MAX_PROGRAM`].
 pub(crate) fn compile(pattern: &[u8]) -> Result<Regex, Malformed> {
-    build(pattern, Groups::Plain)
-}
-
-/// The same, with what the groups matched to be had.
-pub(crate) fn compile_with_groups(pattern: &[u8]) -> Result<Regex, Malformed> {
-    build(pattern, Groups::Kept)
+    build_translated(&translate(pattern, Groups::Plain)?, MAX_PROGRAM)
 }
 
 /// Whether a group remembers what it matched: that costs time and memory.
@@ -27,11 +22,28 @@ enum Groups {
     Kept,
 }
 
-fn build(pattern: &[u8], kind: Groups) -> Result<Regex, Malformed> {
-    RegexBuilder::new(&translate(pattern, kind)?)
+/// A pattern compiled for somebody whose work is counted: how long a match takes grows with `size` times the text.
+pub(crate) struct Program {
+    pub(crate) regex: Regex,
+    /// The most memory that the compiled pattern takes, in bytes.
+    pub(crate) size: usize,
+}
+
+/// Compiles an expression of a client's, with what its groups match or without: its program has [`MAX_CLIENT_PROGRAM`] bytes at
+/// the most.
+pub(crate) fn compile_for_client(pattern: &[u8], groups: bool) -> Result<Program, Malformed> {
+    let text = translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?;
+    // The engine does not say how large a program is, only whether it is larger than a limit.
+    let sizes = [MAX_CLIENT_PROGRAM / 32, MAX_CLIENT_PROGRAM / 8, MAX_CLIENT_PROGRAM];
+    let fits = |size: usize| build_translated(&text, size).ok().map(|regex| Program { regex, size });
+    sizes.into_iter().find_map(fits).ok_or(Malformed)
+}
+
+fn build_translated(text: &str, size: usize) -> Result<Regex, Malformed> {
+    RegexBuilder::new(text)
         .dot_matches_new_line(true)
         .unicode(false)
-        .size_limit(MAX_PROGRAM)
+        .size_limit(size)
         .dfa_size_limit(MAX_PROGRAM)
         .build()
         .map_err(|_| Malformed)
@@ -44,11 +56,16 @@ fn translate(pattern: &[u8], kind: Groups) -> Result<String, Malformed> {
     let mut rest = pattern;
     // Where the last atom begins in `out`, where the open groups do, and whether the atom has been repeated already.
     let (mut atom, mut groups, mut repeated) = (0, Vec::new(), false);
+    let mut wraps = 0;
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         if matches!(byte, b'*' | b'+' | b'?' | b'{') {
             // POSIX repeats what is repeated; the engine would take the second sign for "as few as can be".
             if std::mem::replace(&mut repeated, true) {
+                wraps += 1;
+                if wraps > MAX_WRAPS {
+                    return Err(Malformed);
+                }
                 out.insert_str(atom, "(?:");
                 out.push(')');
             }
@@ -147,6 +164,14 @@ fn literal(byte: u8, out: &mut String) {
 /// it unless it counts in the thousands.
 const MAX_PROGRAM: usize = 256 * 1024;
 
+/// The most memory a pattern of a client's may take once compiled, where it is matched while others wait: in an event filter, and
+/// by `=~` and REGEX() in the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
+/// that people write have a few dozen.
+pub(crate) const MAX_CLIENT_PROGRAM: usize = 16 * 1024;
+
+/// How often a pattern may repeat what is repeated already, as `a**` does: each time the text so far is moved.
+const MAX_WRAPS: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +179,7 @@ mod tests {
     #[test]
     fn groups_are_kept_where_they_are_asked_for() {
         let check = |pattern: &str, text: &str, expect: Option<&str>| {
-            let regex = compile_with_groups(pattern.as_bytes()).unwrap();
+            let regex = compile_for_client(pattern.as_bytes(), true).unwrap().regex;
             let group = regex.captures(text.as_bytes()).and_then(|found| found.get(1));
             assert_eq!(group.map(|group| group.as_bytes()), expect.map(str::as_bytes), "{pattern} in {text}");
         };
@@ -164,6 +189,23 @@ mod tests {
         check("(a)|b", "b", None);
         check("T[^ ]+", "One Thousand Five", None);
         assert_eq!(compile(b"(a)").unwrap().captures_len(), 1);
-        assert_eq!(compile_with_groups(b"a)").unwrap_err(), Malformed);
+        assert!(compile_for_client(b"a)", true).is_err());
+    }
+
+    #[test]
+    fn programs_of_clients_are_small() {
+        let size =
+            |pattern: &str| compile_for_client(pattern.as_bytes(), true).map(|program| program.size).ok();
+        for pattern in
+            ["(T[^ ]+)", "^[0-9]{3}-[[:digit:]]+$", "(PJSIP|SIP)/[^-]+-[0-9a-f]{8}", "^Event: (User|Dial)"]
+        {
+            assert!(size(pattern).unwrap() <= MAX_CLIENT_PROGRAM / 8, "{pattern}");
+        }
+        assert_eq!(size("(z+a)"), Some(MAX_CLIENT_PROGRAM / 32));
+        assert_eq!(size("[a-m].{100}[x-z]"), Some(MAX_CLIENT_PROGRAM));
+        for pattern in ["[a-m].{3000}[x-z]", "((a{1,100}){1,100}){1,100}"] {
+            assert_eq!(size(pattern), None, "{pattern}");
+        }
+        assert_eq!(size(&format!("a{}", "*".repeat(8000))), None);
     }
 }

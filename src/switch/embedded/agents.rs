@@ -150,7 +150,7 @@ impl Engine {
 
     fn agent_off(&mut self, id: ChannelId, session: &Session) {
         self.agents.channels.remove(&session.agent);
-        let time = (self.now - session.since) / 1_000_000;
+        let time = self.now.saturating_sub(session.since) / 1_000_000;
         self.tell(id, "AgentLogoff", Classes::AGENT, |event| {
             event.header("Agent", &session.agent).header("Logintime", time);
         });

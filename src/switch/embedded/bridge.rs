@@ -271,7 +271,7 @@ impl Engine {
             let after = std::mem::take(&mut channel.after);
             let is_dialplan = channel.runner == Runner::Dialplan;
             if is_dialplan {
-                channel.place.priority += 1;
+                channel.place.priority = channel.place.priority.saturating_add(1);
             }
             let after = if is_dialplan { After::Here } else { after };
             channel.after = After::Hangup;
@@ -281,7 +281,7 @@ impl Engine {
         }
         let is_dialplan = channel.runner == Runner::Dialplan;
         if is_dialplan {
-            channel.place.priority += 1;
+            channel.place.priority = channel.place.priority.saturating_add(1);
         }
         self.cancel(id, activity);
         if is_dialplan { After::Here } else { After::Hangup }

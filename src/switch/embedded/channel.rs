@@ -8,6 +8,7 @@ use crate::ami::{Event, Reply};
 use super::apps::Activity;
 use super::bridge::{After, BridgeId};
 use super::limits::Limits;
+use super::origin::Origin;
 use super::pbx::{GosubFrame, Runner};
 
 /// What the engine knows a channel by: counted up, and never used again.
@@ -59,8 +60,9 @@ pub(crate) struct Channel {
     /// What may be called by what it runs now: a client's limits while it runs an application or a command of a
     /// client's, none in the dialplan.
     pub(crate) limits: Limits,
-    /// How many steps it has run without a pause.
-    pub(crate) steps: u32,
+    pub(crate) origin: Origin,
+    /// It waits for its turn among those that run in circles.
+    pub(crate) circles: bool,
     /// Who dials it, while nobody runs it.
     pub(crate) owner: Owner,
     pub(crate) bridge: Option<BridgeId>,
@@ -260,7 +262,8 @@ impl Channel {
             application: Vec::new(),
             data: Vec::new(),
             base: (Vec::new(), Vec::new()),
-            steps: 0,
+            origin: Origin::default(),
+            circles: false,
             owner: Owner::Nobody,
             bridge: None,
             after: After::Hangup,

@@ -18,7 +18,7 @@ use super::bridge::{Bridge, BridgeId};
 use super::channel::{Channel, ChannelId, Lines, State, Tech};
 use super::clock::{Moment, Offset};
 use super::device::Devices;
-use super::dialplan::Dialplan;
+use super::dialplan::{Depth, Dialplan};
 use super::frames::Frame;
 use super::ids::Ids;
 use super::originate::{CallId, Calls};
@@ -63,11 +63,21 @@ pub(crate) struct Engine {
     /// How many channels have a linked id.
     pub(crate) linked: HashMap<Vec<u8>, u32>,
     work: VecDeque<Work>,
+    /// Through how many channels that has come which one hears at the moment.
+    hops: u32,
     alarms: BinaryHeap<Reverse<Alarm>>,
     /// With how many alarms those that no longer count are taken out.
     sweep_at: usize,
     set: u64,
     events: Vec<(Event, SwitchMicros)>,
+    /// How deep in texts within texts it is, and how much may still be evaluated.
+    pub(crate) depth: Depth,
+    evaluation_log: super::steps::LogLimit,
+    /// How many pieces of work are done at once.
+    pub(super) portion: u32,
+    /// Who runs how many steps, and who has how many channels.
+    pub(super) steps: super::steps::Steps,
+    pub(super) users: super::origin::Users,
     /// The calendar of `now`, made when it is asked for.
     date: Option<(u64, Date)>,
 }
@@ -77,8 +87,8 @@ pub(crate) struct Engine {
 enum Work {
     /// A channel goes on in its dialplan.
     Step(ChannelId),
-    /// A channel hears something.
-    Frame(ChannelId, Frame),
+    /// A channel hears something, and through how many channels it has come.
+    Frame(ChannelId, Frame, u32),
 }
 
 /// A time that something waits for.
@@ -97,8 +107,8 @@ pub(crate) enum Timer {
     Activity(ChannelId, u64),
     /// A channel's absolute timeout.
     Absolute(ChannelId),
-    /// A channel goes on after it has run for too long at once.
-    Step(ChannelId),
+    /// Some of the channels that run in circles have their turn.
+    Circles,
     /// An originated call is not answered in time.
     Originate(CallId),
     /// A digit ends on a channel: the digit, and how long it took, in milliseconds.
@@ -149,10 +159,16 @@ impl Engine {
             shared: BTreeMap::new(),
             linked: HashMap::new(),
             work: VecDeque::new(),
+            hops: 0,
             alarms: BinaryHeap::new(),
             sweep_at: MIN_SWEEP,
             set: 0,
             events: Vec::new(),
+            depth: Depth::default(),
+            evaluation_log: super::steps::LogLimit::default(),
+            portion: MAX_WORK,
+            steps: super::steps::Steps::default(),
+            users: super::origin::Users::default(),
             date: None,
             settings,
         };
@@ -203,20 +219,47 @@ impl Engine {
     }
 
     /// It is that time: does all that is due, each at its own time.
+    /// Where that is more than others can wait for, the rest is due still, and the time is that of what was done last.
     pub(crate) fn advance(&mut self, now: u64) {
-        self.settle();
-        while let Some(Reverse(alarm)) = self.alarms.peek()
+        let mut left = self.portion;
+        self.run_pending(&mut left);
+        while left > 0
+            && let Some(Reverse(alarm)) = self.alarms.peek()
             && alarm.at <= now
         {
             let Some(Reverse(alarm)) = self.alarms.pop() else { break };
             self.now = self.now.max(alarm.at);
             self.ring(alarm.timer);
-            self.settle();
-            if !self.work.is_empty() {
-                return;
-            }
+            left = left.saturating_sub(self.cost_of_work());
+            self.run_pending(&mut left);
         }
-        self.now = self.now.max(now);
+        let is_due = self.alarms.peek().is_some_and(|Reverse(alarm)| alarm.at <= now);
+        if self.work.is_empty() && !is_due {
+            self.now = self.now.max(now);
+        }
+    }
+
+    /// Whether something that follows from what was done before has not been done.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.work.is_empty()
+    }
+
+    /// Somebody enters the engine: how much may be evaluated is counted from here.
+    pub(crate) fn begin_entry(&mut self) {
+        self.cost_of_work();
+    }
+
+    /// What has just been done counts as so many pieces of work.
+    fn cost_of_work(&mut self) -> u32 {
+        let (spent, refused) = self.depth.renew();
+        if refused && let Some(before) = self.evaluation_log.permits(self.now) {
+            log::warn!(
+                "what a client's action or a step of the dialplan evaluates takes more work than others can wait for: \
+                 what is left of it is empty{}",
+                super::steps::and_more(before)
+            );
+        }
+        1 + (spent / EVALUATED_PER_PIECE) as u32
     }
 
     /// The events since the last time, each with when it happened.
@@ -226,12 +269,22 @@ impl Engine {
 
     /// Does all that follows from what was just done, but no more at once than others can wait for.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..MAX_WORK {
+        let mut left = self.portion;
+        self.run_pending(&mut left);
+    }
+
+    fn run_pending(&mut self, left: &mut u32) {
+        while *left > 0 {
             match self.work.pop_front() {
                 None => return,
                 Some(Work::Step(id)) => self.step(id),
-                Some(Work::Frame(id, frame)) => self.hear(id, frame),
+                Some(Work::Frame(id, frame, hops)) => {
+                    self.hops = hops;
+                    self.hear(id, frame);
+                    self.hops = 0;
+                }
             }
+            *left = left.saturating_sub(self.cost_of_work());
         }
     }
 
@@ -249,7 +302,7 @@ impl Engine {
                     self.time_out(id);
                 }
             }
-            Timer::Step(id) => self.later(id),
+            Timer::Circles => self.turn_circles(),
             Timer::Originate(call) => self.originate_timeout(call),
             Timer::DigitEnd(id, digit, milliseconds) => self.hear(id, Frame::DigitEnd(digit, milliseconds)),
             Timer::Limit(id, alarm) => self.dial_limit(id, alarm),
@@ -273,7 +326,15 @@ impl Engine {
 
     /// A channel hears something, once those before it have had their turn.
     pub(crate) fn send(&mut self, id: ChannelId, frame: Frame) {
-        self.work.push_back(Work::Frame(id, frame));
+        let hops = self.hops + 1;
+        // What ends a call arrives however far it has come: it cannot go round.
+        if hops > MAX_HOPS && !matches!(frame, Frame::Hangup(_)) {
+            log::debug!(
+                "{frame:?} has gone through {MAX_HOPS} channels, as if in a circle: it goes no further"
+            );
+            return;
+        }
+        self.work.push_back(Work::Frame(id, frame, hops));
     }
 
     /// Sets an alarm, at that Unix time in microseconds.
@@ -292,9 +353,10 @@ impl Engine {
             Timer::Activity(id, number) | Timer::Limit(id, number) => {
                 self.channels.get(id).is_some_and(|channel| channel.alarm == *number)
             }
-            Timer::Absolute(id) | Timer::Step(id) | Timer::DigitEnd(id, ..) | Timer::Device(id, _) => {
+            Timer::Absolute(id) | Timer::DigitEnd(id, ..) | Timer::Device(id, _) => {
                 self.channels.contains_key(id)
             }
+            Timer::Circles => true,
             Timer::Originate(call) => self.is_being_made(*call),
             Timer::Transfer(id, number) | Timer::TransferDigits(id, number) => {
                 self.transfers.counts(*id, *number)
@@ -350,6 +412,11 @@ impl Engine {
         self.channels.get(&id)
     }
 
+    /// The name of a channel; empty where it is gone.
+    pub(crate) fn name_of(&self, id: ChannelId) -> &[u8] {
+        self.channels.get(&id).map_or(b"", |channel| &channel.name)
+    }
+
     pub(crate) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
         self.channels.get_mut(&id)
     }
@@ -376,6 +443,8 @@ impl Engine {
         self.names.insert(channel.name.to_ascii_lowercase(), id);
         self.uniqueids.insert(channel.uniqueid.clone(), id);
         *self.linked.entry(channel.linkedid.clone()).or_insert(0) += 1;
+        self.steps.join(channel.origin.family);
+        self.users.add_channel(&channel.origin);
         self.channels.insert(id, channel);
         self.tell(id, "Newchannel", Classes::CALL, |_| {});
         self.cel(id, "CHAN_START", super::cel::Told::default());
@@ -420,6 +489,8 @@ impl Engine {
         let Some(channel) = self.channels.remove(&id) else { return };
         self.names.remove(&channel.name.to_ascii_lowercase());
         self.uniqueids.remove(&channel.uniqueid);
+        self.steps.leave(channel.origin.family);
+        self.users.remove_channel(&channel.origin);
         let own = (id, Vec::new())..(ChannelId(id.0 + 1), Vec::new());
         let shared: Vec<_> = self.shared.range(own).map(|(key, _)| key.clone()).collect();
         shared.iter().for_each(|key| drop(self.shared.remove(key)));
@@ -492,7 +563,15 @@ impl Engine {
 
 /// With fewer alarms than this nobody looks which of them count.
 const MIN_SWEEP: usize = 4096;
+/// Through how many channels a sign goes that one gives another. Local pairs that are bridged in a circle would hand it round
+/// for ever; calls that dial each other are twenty at the most (`local::MAX_FORWARDS`).
+const MAX_HOPS: u32 = 64;
 /// How many ended channels a caller remembers the causes of.
 const MAX_CAUSES: usize = 64;
-/// The most that is done at once: a dialplan that runs in circles holds nobody else up.
-const MAX_WORK: usize = 5_000;
+/// How many pieces of work are done at once where no thread does the rest: what an action leaves behind.
+const MAX_WORK: u32 = 5_000;
+/// How many are done at once where one does, before others have their turn: a piece is a step of a dialplan or a sign between
+/// channels, some twenty microseconds, and all of them a few milliseconds.
+pub(super) const PORTION: u32 = 200;
+/// How much that is evaluated counts as one more piece of work: as much as takes the same time.
+const EVALUATED_PER_PIECE: u64 = super::dialplan::substitute::BUDGET / PORTION as u64;

@@ -171,7 +171,7 @@ impl Engine {
     pub(crate) fn send_digit(&mut self, id: ChannelId, digit: u8, milliseconds: u32) {
         if let Some(other) = self.channels.get(&id).and_then(|channel| channel.other_half()) {
             self.send(other, Frame::DigitBegin(digit));
-            let at = self.now + u64::from(milliseconds) * 1000;
+            let at = self.now.saturating_add(u64::from(milliseconds) * 1000);
             self.alarm(at, Timer::DigitEnd(other, digit, milliseconds));
         }
     }

@@ -6,6 +6,7 @@ use super::bridge::BridgeId;
 use super::causes;
 use super::channel::{Channel, ChannelId, Local, Place, State, Tech};
 use super::engine::Engine;
+use super::origin::Origin;
 
 /// What is to be called, as a channel's name begins: a technology and what it makes of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +38,31 @@ impl Engine {
         requestor: Option<ChannelId>,
         ids: &WantedIds,
     ) -> Result<ChannelId, u8> {
+        let caller = requestor.and_then(|id| self.channels.get(&id));
+        let Some(origin) = caller.map_or_else(|| Some(Origin::default()), |caller| caller.origin.dialled())
+        else {
+            log::info!("a channel is not called: {} calls lead to it already", super::origin::MAX_FORWARDS);
+            return Err(causes::CONGESTION);
+        };
+        self.request_of(target, requestor, ids, origin)
+    }
+
+    /// The same for a channel that comes from there.
+    pub(crate) fn request_of(
+        &mut self,
+        target: &Target,
+        requestor: Option<ChannelId>,
+        ids: &WantedIds,
+        origin: Origin,
+    ) -> Result<ChannelId, u8> {
         let too_many = self.settings.max_calls.is_some_and(|most| self.active_calls() >= u64::from(most));
-        if too_many || self.channels.len() >= self.settings.max_channels {
+        if too_many || self.channels.len() >= self.settings.max_channels || !self.may_have_channels(&origin) {
             return Err(causes::CONGESTION);
         }
         if target.technology.eq_ignore_ascii_case(b"Local") {
-            return self.request_local(&target.resource, requestor, ids);
+            return self.request_local(&target.resource, requestor, ids, &origin);
         }
-        self.request_device(target, requestor, ids)
+        self.request_device(target, requestor, ids, &origin)
     }
 
     fn request_local(
@@ -52,6 +70,7 @@ impl Engine {
         resource: &[u8],
         requestor: Option<ChannelId>,
         ids: &WantedIds,
+        origin: &Origin,
     ) -> Result<ChannelId, u8> {
         let (address, options) = match resource.iter().position(|&byte| byte == b'/') {
             Some(slash) => (&resource[..slash], &resource[slash + 1..]),
@@ -94,6 +113,8 @@ impl Engine {
         let second_id = unique(&other, self);
         let mut first = Channel::new(one, name(1), first_id, tech(two, true), self.now);
         let mut second = Channel::new(two, name(2), second_id, tech(one, false), self.now);
+        first.origin = origin.in_family(one);
+        second.origin = first.origin.clone();
         first.place = Place::new(context, exten, 1);
         second.place = first.place.clone();
         second.state = State::Ring;

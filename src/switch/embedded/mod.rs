@@ -30,7 +30,9 @@ mod functions;
 mod ids;
 mod limits;
 mod local;
+mod numbers;
 mod options;
+mod origin;
 mod originate;
 mod parking;
 mod pbx;
@@ -40,6 +42,7 @@ mod scenarios;
 mod scope;
 mod settings;
 mod states;
+mod steps;
 mod test_mode;
 #[cfg(test)]
 mod testing;
@@ -91,6 +94,9 @@ pub struct Embedded {
 struct Shared {
     /// Guards the engine. Taken before the event log's lock; never held across a call that can block.
     inner: Mutex<Inner>,
+    /// Taken before `inner`, and let go of once that is had: whoever lets go of `inner` and wants it again stands behind those who
+    /// wait for it, where the mutex alone would let the one in that runs already.
+    turn: Mutex<()>,
     /// Wakes the clock's thread: something is due sooner than it thinks.
     sooner: Condvar,
     /// Wakes those who wait for a call to be answered.
@@ -184,6 +190,7 @@ impl Embedded {
         let commands = commands.chain(astdb_console::commands()).collect();
         let shared = Shared {
             inner: Mutex::new(Inner { engine, sleeps_until: 0, start, life: 0 }),
+            turn: Mutex::new(()),
             sooner: Condvar::new(),
             settled: Condvar::new(),
             bus,
@@ -213,9 +220,17 @@ impl Embedded {
     /// Runs something on the engine, and publishes what follows from it. It is `micros` where no clock says what time it is.
     fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
         let mut inner = self.shared.lock();
-        self.shared.advance(&mut inner.engine, micros);
+        // What others have left behind, the clock's thread does: nobody else waits for it.
+        let clock_runs = !self.shared.is_virtual && self.shared.has_clock.load(Ordering::SeqCst);
+        if !(clock_runs && inner.engine.has_backlog()) {
+            self.shared.advance(&mut inner.engine, micros);
+        }
+        let is_behind = clock_runs && inner.engine.has_backlog();
+        inner.engine.begin_entry();
         let outcome = run(&mut inner.engine);
-        inner.engine.settle();
+        if !is_behind {
+            inner.engine.settle();
+        }
         if self.shared.is_virtual {
             inner.finish();
         }
@@ -292,7 +307,10 @@ impl Embedded {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let now = shared.lock().engine.now;
+        let mut inner = shared.lock();
+        let now = inner.engine.now;
+        inner.engine.portion = engine::PORTION;
+        drop(inner);
         shared.steady.get_or_init(|| Steady::new(read, now));
         shared.has_clock.store(true, Ordering::SeqCst);
         thread::Builder::new()
@@ -451,6 +469,7 @@ impl Inner {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // A thread that panics ends its own connection; the engine's changes are small and each is whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,6 +11,7 @@ use super::engine::{Engine, Timer};
 use super::frames::Frame;
 use super::limits::Limits;
 use super::local::{Target, WantedIds};
+use super::origin::Origin;
 use super::pbx::{Flow, Runner, Then};
 
 /// What an originated call is known by while it is not answered.
@@ -45,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) for_whom: Whose,
     /// What may be called by its variables and its application.
     pub(crate) limits: Limits,
+    /// Who makes it: a user, or a call that goes on.
+    pub(crate) origin: Origin,
 }
 
 /// What a call does when it is answered.
@@ -107,7 +110,10 @@ impl Engine {
         self.originates.made += 1;
         let call = CallId(self.originates.made);
         let target = Target::parse(&request.channel);
-        let channel = target.as_ref().ok_or(0).and_then(|target| self.request(target, None, &request.ids));
+        let channel = target
+            .as_ref()
+            .ok_or(0)
+            .and_then(|target| self.request_of(target, None, &request.ids, request.origin.clone()));
         let (Some(target), Ok(channel)) = (target, channel) else {
             self.settle_call(call, request, None, Reason::HungUp);
             return call;

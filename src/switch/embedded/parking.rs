@@ -10,6 +10,7 @@ use super::bridge::{After, BridgeId, Kind};
 use super::channel::{ChannelId, Lines, Place};
 use super::dialplan::arguments;
 use super::engine::Engine;
+use super::numbers::{from_seconds, whole};
 use super::pbx::{Flow, Runner};
 use super::settings::sections;
 
@@ -108,9 +109,8 @@ impl Settings {
 
 /// `first-last`, both of them.
 fn range(text: &[u8]) -> Option<(u32, u32)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (first, last) = text.split_once('-')?;
-    let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let dash = text.iter().position(|&byte| byte == b'-')?;
+    let (first, last) = (whole(&text[..dash])?, whole(&text[dash + 1..])?);
     (first <= last).then_some((first, last))
 }
 
@@ -148,7 +148,7 @@ impl Engine {
         if let Some(channel) = self.channel_mut(id) {
             channel.activity = Activity::Parked(Box::new(parked));
         }
-        let at = (timeout > 0).then(|| self.now + timeout * 1_000_000);
+        let at = (timeout > 0).then(|| self.now.saturating_add(from_seconds(timeout)));
         self.activity_alarm(id, at);
         true
     }
@@ -174,7 +174,7 @@ impl Engine {
             return Some(wanted).filter(free);
         }
         let last = self.parking.last.get(&lot.name).copied().filter(|_| lot.find_next);
-        let behind = last.into_iter().flat_map(|last| last + 1..=lot.last);
+        let behind = last.into_iter().flat_map(|last| last.saturating_add(1)..=lot.last);
         behind.chain(lot.first..=lot.last).find(free)
     }
 
@@ -200,7 +200,7 @@ impl Engine {
 
     /// Adds what is told of a parked call behind its channels.
     pub(crate) fn put_parked(&self, into: &mut impl Lines, parked: &Parked) {
-        let over = (self.now - parked.since) / 1_000_000;
+        let over = self.now.saturating_sub(parked.since) / 1_000_000;
         let mut lines = Vec::new();
         let mut put = |name: &str, value: &[u8]| {
             lines.extend_from_slice(name.as_bytes());
@@ -323,7 +323,7 @@ fn park_app(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 
 fn parked_call(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 2);
-    let space = std::str::from_utf8(arguments::get(&parts, 1)).ok().and_then(|text| text.trim().parse().ok());
+    let space = whole(arguments::get(&parts, 1));
     let lot = match arguments::get(&parts, 0) {
         b"" => b"default".to_vec(),
         lot => lot.to_vec(),

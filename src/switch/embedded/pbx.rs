@@ -7,10 +7,11 @@ use super::cel;
 use super::channel::{ChannelId, Owner, Place};
 use super::dialplan::arguments;
 use super::dialplan::substitute;
-use super::engine::{Engine, Timer};
+use super::engine::Engine;
 use super::exceptions::Trouble;
 use super::frames::Frame;
 use super::limits::Limits;
+use super::numbers::whole;
 use super::originate::CallId;
 use super::scope::Asking;
 
@@ -37,6 +38,8 @@ pub(crate) enum Flow {
     Next,
     /// Another place.
     Jump(Place),
+    /// Another application with that data, in place of this one.
+    Run(Vec<u8>, Vec<u8>),
     /// It is not over: it goes on when it is fed.
     Stay,
     /// The dialplan ends here.
@@ -95,22 +98,33 @@ impl Engine {
         self.resume(id, flow);
     }
 
-    /// One step of a channel's dialplan.
-    pub(crate) fn step(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
+    /// Whether a channel's dialplan is to go on.
+    pub(crate) fn runs(&self, id: ChannelId) -> bool {
+        let Some(channel) = self.channels.get(&id) else { return false };
         let is_over = channel.ending && channel.runner != Runner::Ending;
         let runs = matches!(channel.runner, Runner::Dialplan | Runner::Routine | Runner::Ending);
-        if is_over || !runs || !matches!(channel.activity, Activity::Idle) || channel.bridge.is_some() {
+        !is_over && runs && matches!(channel.activity, Activity::Idle) && channel.bridge.is_none()
+    }
+
+    /// One step of a channel's dialplan, or its place among those that wait for their turn.
+    pub(crate) fn step(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get(&id).filter(|_| self.runs(id)) else { return };
+        if channel.circles {
+            // Its turn comes.
             return;
         }
+        let family = channel.origin.family;
+        match self.steps.take(family, self.now) {
+            true => self.step_now(id),
+            false => self.circle(id),
+        }
+    }
+
+    /// The step at which a channel stands, once it has its turn.
+    pub(crate) fn step_now(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
         // What the dialplan says is the operator's.
         channel.limits = Limits::default();
-        channel.steps += 1;
-        if channel.steps % MAX_STEPS == 0 {
-            // It may go round in a circle: it does so in slower and slower motion.
-            let pause = PAUSE * u64::from(channel.steps / MAX_STEPS).min(MAX_PAUSES);
-            return self.alarm(self.now + pause, Timer::Step(id));
-        }
         let Place { context, exten, priority } = channel.place.clone();
         let caller = channel.caller.number().to_vec();
         let date = self.date();
@@ -130,8 +144,24 @@ impl Engine {
         self.resume(id, flow);
     }
 
-    /// Runs an application: what follows.
+    /// Runs an application, and those that it names in its turn: what follows.
     pub(crate) fn execute(&mut self, id: ChannelId, application: &[u8], data: &[u8]) -> Flow {
+        let mut flow = self.execute_one(id, application, data);
+        for _ in 0..MAX_NESTED {
+            let Flow::Run(application, data) = flow else { return flow };
+            flow = self.execute_one(id, &application, &data);
+        }
+        if !matches!(flow, Flow::Run(..)) {
+            return flow;
+        }
+        log::warn!(
+            "channel {} runs applications that run applications, more than {MAX_NESTED} of them; its dialplan ends here",
+            self.name_of(id).escape_ascii()
+        );
+        Flow::End
+    }
+
+    fn execute_one(&mut self, id: ChannelId, application: &[u8], data: &[u8]) -> Flow {
         let Some(app) = apps::find(application) else {
             log::warn!("there is no application {}", application.escape_ascii());
             return Flow::End;
@@ -163,14 +193,14 @@ impl Engine {
             return self.end_channel(id);
         }
         match (channel.runner, flow) {
-            (_, Flow::Stay) | (Runner::None, _) => {}
+            (_, Flow::Stay | Flow::Run(..)) | (Runner::None, _) => {}
             (Runner::Application, Flow::Jump(place)) => {
                 channel.place = place;
                 self.run_dialplan(id);
             }
             (Runner::Application, _) => self.finish(id),
             (_, Flow::Next) => {
-                channel.place.priority += 1;
+                channel.place.priority = channel.place.priority.saturating_add(1);
                 self.later(id);
             }
             (_, Flow::Jump(place)) => {
@@ -375,7 +405,9 @@ impl Engine {
         self.drop_locals(id, &frame);
         self.set_channel_variable(id, b"GOSUB_RETVAL", value);
         match frame.then {
-            Then::Resume => Flow::Jump(Place { priority: frame.back.priority + 1, ..frame.back }),
+            Then::Resume => {
+                Flow::Jump(Place { priority: frame.back.priority.saturating_add(1), ..frame.back })
+            }
             then => {
                 if let Some(channel) = self.channels.get_mut(&id) {
                     channel.place = frame.back;
@@ -453,14 +485,12 @@ impl Engine {
         };
         let context = if context.is_empty() { here.context } else { context };
         let exten = if exten.is_empty() { here.exten } else { exten };
-        let number = std::str::from_utf8(priority).ok();
-        let priority = match number.and_then(|text| text.parse::<u32>().ok()) {
-            Some(priority) => priority,
-            None => match priority.first()? {
-                b'+' => here.priority + number?[1..].parse::<u32>().ok()?,
-                b'-' => here.priority.checked_sub(number?[1..].parse::<u32>().ok()?)?,
-                _ => self.find_priority(Some(id), &context, &exten, priority)?,
-            },
+        let priority = match (priority.first()?, whole(priority)) {
+            // A sign counts from the step that runs.
+            (b'+', _) => here.priority.checked_add(whole(&priority[1..])?)?,
+            (b'-', _) => here.priority.checked_sub(whole(&priority[1..])?)?,
+            (_, Some(priority)) => priority,
+            (_, None) => self.find_priority(Some(id), &context, &exten, priority)?,
         };
         Some(Place { context, exten, priority })
     }
@@ -486,11 +516,9 @@ impl Engine {
     }
 }
 
-/// How many steps a channel runs without a pause before it gets one.
-const MAX_STEPS: u32 = 1000;
-/// The first such pause, in microseconds; each is as much longer, up to so many times as long.
-const PAUSE: u64 = 10_000;
-const MAX_PAUSES: u64 = 100;
+/// How many applications may run one another, as Exec and ExecIf do, before the dialplan of the channel ends: more than any
+/// dialplan needs, and a text of a client's may nest thousands.
+const MAX_NESTED: usize = 20;
 /// How deep subroutines may call each other.
 const MAX_GOSUBS: usize = 200;
 /// How many arguments a subroutine may have.

@@ -23,7 +23,6 @@ pub(crate) struct Asking<'e> {
     limits: Limits,
     /// What was set on the way by a question without a channel: it is gone with the question. (core/getvar-functions-logic.)
     lost: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    depth: Depth,
 }
 
 impl<'e> Asking<'e> {
@@ -36,15 +35,13 @@ impl<'e> Asking<'e> {
 
     /// The configuration asks of a channel, whatever that runs.
     fn configuration(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
-        let (limits, depth) = (Limits::default(), Depth::default());
-        Asking { engine, channel: Some(id), trusted: true, limits, lost: None, depth }
+        Asking { engine, channel: Some(id), trusted: true, limits: Limits::default(), lost: None }
     }
 
     /// A client asks.
     pub(crate) fn client(engine: &'e mut Engine, channel: Option<ChannelId>) -> Asking<'e> {
         let trusted = engine.settings.live_dangerously;
-        let (limits, depth) = (Limits::default(), Depth::default());
-        Asking { engine, channel, trusted, limits, lost: None, depth }
+        Asking { engine, channel, trusted, limits: Limits::default(), lost: None }
     }
 }
 
@@ -57,7 +54,7 @@ impl Asking<'_> {
     /// The same question about another channel: who asks may no more there than here.
     pub(crate) fn of_channel(&mut self, id: ChannelId) -> Asking<'_> {
         let (trusted, limits) = (self.trusted, self.limits.clone());
-        Asking { engine: self.engine, channel: Some(id), trusted, limits, lost: None, depth: self.depth }
+        Asking { engine: self.engine, channel: Some(id), trusted, limits, lost: None }
     }
 
     /// Whether a function may be called: what is not named by who asks is not.
@@ -76,6 +73,12 @@ impl Asking<'_> {
     fn is_loaded(&self, function: &[u8]) -> bool {
         let module = modules::find(&[b"func_", function].concat());
         module.is_none_or(|module| self.engine.modules.is_loaded(module.name))
+    }
+
+    /// Takes the work of looking at every channel.
+    pub(crate) fn spend_for_channels(&mut self) -> Result<(), Fault> {
+        let channels = self.engine.channels.len() as u64;
+        self.engine.depth.spend(channels * PER_CHANNEL)
     }
 
     /// Asks a function of the database's.
@@ -135,6 +138,11 @@ impl Scope for Asking<'_> {
         }
         match functions::find(name) {
             Some(row) => row.reader(self.trusted)?(self, arguments),
+            None if name.starts_with(b"DB_KEY") => {
+                let keys = self.engine.astdb.len() as u64;
+                self.engine.depth.spend(keys * PER_KEY)?;
+                self.database(|astdb| astdb.read(name, arguments))
+            }
             None => match self.database(|astdb| astdb.read(name, arguments)) {
                 Err(Fault::Unknown) => plain::read(self, name, arguments),
                 known => known,
@@ -163,7 +171,8 @@ impl Scope for Asking<'_> {
     }
 
     fn depth(&mut self) -> &mut Depth {
-        &mut self.depth
+        // One for all who ask: functions ask in the name of other channels, however deep they stand.
+        &mut self.engine.depth
     }
 }
 
@@ -226,6 +235,8 @@ impl Engine {
 
     /// What `channelvars` of manager.conf adds to every event of a channel: variables and functions, a line each.
     pub(crate) fn write_channel_variables(&mut self, id: ChannelId, prefix: &str, out: &mut Vec<u8>) {
+        // The operator has asked for these: they take nothing off what a client may have evaluated.
+        let depth = self.depth;
         for name in self.settings.channelvars.clone() {
             let value = super::dialplan::substitute::read(&name, &mut Asking::configuration(self, id))
                 .unwrap_or_default();
@@ -234,8 +245,12 @@ impl Engine {
             crate::ami::reply::Value::write([&name[..], b"=", &value].concat(), out);
             out.extend_from_slice(b"\r\n");
         }
+        self.depth = depth;
     }
 }
 
 /// How many variables a question may set on its way.
 const MAX_LOST: usize = 1000;
+/// What looking at a channel costs, and at a key of the database, in the units of [`substitute::BUDGET`](super::dialplan::substitute::BUDGET).
+const PER_CHANNEL: u64 = 256;
+const PER_KEY: u64 = 512;

@@ -232,8 +232,7 @@ pub(crate) fn flag(category: Option<&Category>, name: &str, default: bool) -> bo
 
 /// A whole number.
 pub(crate) fn number(category: &Category, name: &str, default: u32) -> u32 {
-    let text = category.get(name).and_then(|value| std::str::from_utf8(value).ok());
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(default)
+    category.get(name).and_then(super::numbers::whole).unwrap_or(default)
 }
 
 /// Names parted by commas.

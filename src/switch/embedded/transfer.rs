@@ -109,7 +109,7 @@ impl Engine {
         let transferee = Some((peer, first));
         let transfer = Transfer { transferee, target: leg, second, answered: false, blond: false, alarm };
         self.transfers.under_way.insert(id, transfer);
-        let at = self.now + self.settings.features.atxfer_no_answer;
+        let at = self.now.saturating_add(self.settings.features.atxfer_no_answer);
         self.alarm(at, Timer::Transfer(id, alarm));
     }
 

@@ -59,7 +59,7 @@ fn list(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
                 .header("Waiting", "No")
                 .header("Muted", yes(member.muted))
                 .header("Talking", "No")
-                .header("AnsweredTime", (ask.engine.now - answered) / 1_000_000);
+                .header("AnsweredTime", ask.engine.now.saturating_sub(answered) / 1_000_000);
             item.add(&snapshot);
         });
     }

@@ -18,6 +18,7 @@ use crate::switch::{ActionSpec, Caller};
 
 use super::channel::ChannelId;
 use super::engine::Engine;
+use super::numbers::whole as number;
 use super::originate::CallId;
 use super::settings::Settings;
 
@@ -115,11 +116,6 @@ impl<'a> Ask<'a, '_> {
     fn channel(&self, header: &str) -> Option<ChannelId> {
         self.engine.find_channel(self.value(header))
     }
-}
-
-/// A whole number, if that is all a text holds.
-fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
-    std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
 }
 
 /// An error, whole.

@@ -9,6 +9,7 @@ use super::super::dialplan::arguments;
 use super::super::functions::callerid;
 use super::super::limits::Limits;
 use super::super::local::WantedIds;
+use super::super::origin::Origin;
 use super::super::originate::{Request, What, Whose};
 use super::{Answer, Ask, Row, number, refuse};
 
@@ -76,6 +77,7 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
             true => Whose::Event(ask.message.action_id().map(<[u8]>::to_vec)),
             false => Whose::Waiting,
         },
+        origin: Origin::of_user(ask.caller.user),
     };
     // There is no way out of this switch, whoever asks: such a call fails before it begins.
     let call = match leads_outside(application, data) {

@@ -55,7 +55,7 @@ fn status(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
                     .header("CallerIDName", known(channel.caller.name()))
                     .header("ConnectedLineNum", known(channel.connected.number()))
                     .header("ConnectedLineName", known(channel.connected.name()))
-                    .header("Wait", (ask.engine.now - waiting.since) / 1_000_000)
+                    .header("Wait", ask.engine.now.saturating_sub(waiting.since) / 1_000_000)
                     .header("Priority", waiting.priority);
             });
         }
@@ -73,7 +73,8 @@ fn summary(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         let logged = queue.members.iter().filter(|member| is_there(member.status));
         let is_free = |status| matches!(status, DeviceState::Unknown | DeviceState::NotInUse);
         let free = queue.members.iter().filter(|member| is_free(member.status) && !member.paused);
-        let since = |id| ask.engine.waiting(id).map_or(0, |waiting| (now - waiting.since) / 1_000_000);
+        let since =
+            |id| ask.engine.waiting(id).map_or(0, |waiting| now.saturating_sub(waiting.since) / 1_000_000);
         list.item_id_last("QueueSummary", |item| {
             item.header("Queue", &queue.name)
                 .header("LoggedIn", logged.count())

@@ -9,6 +9,7 @@ use super::super::channel::ChannelId;
 use super::super::dialplan::look_up;
 use super::super::engine::Engine;
 use super::super::limits::Limits;
+use super::super::numbers::whole;
 use super::super::pbx::Flow;
 use super::super::scope::Asking;
 use super::{Activity, App, Input};
@@ -194,8 +195,7 @@ fn run(engine: &mut Engine, id: ChannelId, command: &[u8]) -> Outcome {
                     b"CONTEXT" => channel.place.context.clone_from(&words[2]),
                     b"EXTENSION" => channel.place.exten.clone_from(&words[2]),
                     _ => {
-                        let number =
-                            std::str::from_utf8(&words[2]).ok().and_then(|text| text.parse::<u32>().ok());
+                        let number = whole::<u32>(&words[2]);
                         // The next step is the one behind it.
                         channel.place.priority = number.unwrap_or(1).saturating_sub(1);
                     }

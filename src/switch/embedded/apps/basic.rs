@@ -5,6 +5,7 @@ use super::super::channel::{ChannelId, State};
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
 use super::super::frames::Frame;
+use super::super::numbers::{from_millis, whole};
 use super::super::pbx::Flow;
 use super::{App, Rest, Sleep, seconds};
 
@@ -13,12 +14,11 @@ const ANSWER_WAIT: u64 = 500_000;
 
 fn answer(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 2);
-    let delay =
-        std::str::from_utf8(arguments::get(&parts, 0)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let delay = whole::<u64>(arguments::get(&parts, 0));
     if !engine.answer(id) {
         return Flow::Next;
     }
-    let wait = delay.filter(|delay| *delay > 0).map_or(ANSWER_WAIT, |delay| delay.saturating_mul(1000));
+    let wait = delay.filter(|delay| *delay > 0).map_or(ANSWER_WAIT, |delay| from_millis(delay));
     engine.pause(id, Some(wait), Sleep { then: Rest::Next, plays: false, until_media: delay.is_none() })
 }
 
@@ -47,8 +47,7 @@ fn refuse(engine: &mut Engine, id: ChannelId, data: &[u8], frame: Frame, cause: 
 
 fn hangup(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let data = data.trim_ascii();
-    let number = std::str::from_utf8(data).ok().and_then(|text| text.parse::<u8>().ok());
-    let cause = number.or_else(|| causes::by_name(data)).unwrap_or(0);
+    let cause = whole::<u8>(data).or_else(|| causes::by_name(data)).unwrap_or(0);
     if let Some(channel) = engine.channel_mut(id) {
         channel.hangup_cause = match (cause, channel.hangup_cause) {
             (0, 0) => causes::NORMAL,

@@ -33,6 +33,7 @@ fn originate(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         predial: options.get(b'b').map(<[u8]>::to_vec).unwrap_or_default(),
         limits: engine.channel(id).map(|channel| channel.limits.clone()).unwrap_or_default(),
         caller: options.get(b'c').map(super::super::functions::callerid::parse).unwrap_or_default(),
+        origin: engine.channel(id).map(|channel| channel.origin.originated()).unwrap_or_default(),
         ..Request::default()
     };
     engine.originate_from(id, request)

@@ -5,6 +5,7 @@ use super::super::dialplan::arguments;
 use super::super::engine::Engine;
 use super::super::exceptions::Trouble;
 use super::super::frames::Frame;
+use super::super::numbers::whole;
 use super::super::options::Options;
 use super::super::pbx::Flow;
 use super::{Activity, App, Input, seconds};
@@ -142,22 +143,19 @@ fn background(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let context =
         Some(arguments::get(&parts, 3)).filter(|context| !context.is_empty()).map_or(own, <[u8]>::to_vec);
     engine.set_channel_variable(id, b"BACKGROUNDSTATUS", b"SUCCESS");
-    let wait = files * engine.settings.sound_time;
+    let wait = files.saturating_mul(engine.settings.sound_time);
     begin(engine, id, Kind::Background { context }, wait)
 }
 
 fn read(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 6);
-    let number = |at: usize| {
-        std::str::from_utf8(arguments::get(&parts, at)).ok().and_then(|text| text.trim().parse().ok())
-    };
-    let most: usize = number(2).unwrap_or(0);
+    let most = whole(arguments::get(&parts, 2)).unwrap_or(0);
     let files =
         arguments::get(&parts, 1).split(|&byte| byte == b'&').filter(|file| !file.is_empty()).count() as u64;
     engine.answer(id);
     let timeout = seconds(arguments::get(&parts, 5)).filter(|timeout| *timeout > 0).unwrap_or(READ_TIMEOUT);
     let name = arguments::get(&parts, 0).to_vec();
-    let wait = timeout + files * engine.settings.sound_time;
+    let wait = timeout.saturating_add(files.saturating_mul(engine.settings.sound_time));
     begin(engine, id, Kind::Read { name, most, timeout }, wait)
 }
 

@@ -4,6 +4,7 @@ use super::super::channel::{ChannelId, Place};
 use super::super::dialplan::arguments;
 use super::super::dialplan::time::Times;
 use super::super::engine::Engine;
+use super::super::numbers::whole;
 use super::super::pbx::{Flow, Then};
 use super::App;
 
@@ -55,8 +56,9 @@ fn goto_if_time(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     jump(engine, id, branch(data, |times| Times::parse(times).is_ok_and(|times| times.include(&date))))
 }
 
-/// Runs `application(data)`.
-pub(super) fn run(engine: &mut Engine, id: ChannelId, text: &[u8]) -> Flow {
+/// `application(data)` is to run in place of the application that names it: the engine sees to it, so that however many are
+/// nested none of them takes stack.
+fn run(text: &[u8]) -> Flow {
     let text = text.trim_ascii();
     let (name, data) = match text.iter().position(|&byte| byte == b'(') {
         Some(open) => (&text[..open], text[open + 1..].strip_suffix(b")").unwrap_or(&text[open + 1..])),
@@ -65,28 +67,27 @@ pub(super) fn run(engine: &mut Engine, id: ChannelId, text: &[u8]) -> Flow {
     if name.is_empty() {
         return Flow::Next;
     }
-    let (name, data) = (name.to_vec(), data.to_vec());
-    engine.execute(id, &name, &data)
+    Flow::Run(name.to_vec(), data.to_vec())
 }
 
-fn exec(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
-    run(engine, id, data)
+fn exec(_: &mut Engine, _: ChannelId, data: &[u8]) -> Flow {
+    run(data)
 }
 
 fn try_exec(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let name = data.split(|&byte| byte == b'(').next().unwrap_or_default();
     let known = super::find(name.trim_ascii()).is_some();
     engine.set_channel_variable(id, b"TRYSTATUS", if known { b"SUCCESS" } else { b"NOAPP" });
-    if known { run(engine, id, data) } else { Flow::Next }
+    if known { run(data) } else { Flow::Next }
 }
 
-fn exec_if(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
-    run(engine, id, branch(data, holds))
+fn exec_if(_: &mut Engine, _: ChannelId, data: &[u8]) -> Flow {
+    run(branch(data, holds))
 }
 
-fn exec_if_time(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
+fn exec_if_time(engine: &mut Engine, _: ChannelId, data: &[u8]) -> Flow {
     let date = engine.date();
-    run(engine, id, branch(data, |times| Times::parse(times).is_ok_and(|times| times.include(&date))))
+    run(branch(data, |times| Times::parse(times).is_ok_and(|times| times.include(&date))))
 }
 
 fn gosub(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
@@ -119,7 +120,7 @@ fn stack_pop(engine: &mut Engine, id: ChannelId, _: &[u8]) -> Flow {
 
 fn random(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let (probability, target) = cut_colon(data);
-    let probability = std::str::from_utf8(probability).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let probability = whole::<u64>(probability);
     if engine.ids.random() % 100 < probability.unwrap_or(0) { jump(engine, id, target) } else { Flow::Next }
 }
 
@@ -130,7 +131,7 @@ fn while_loop(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 /// Behind the EndWhile that belongs to here.
 fn leave_loop(engine: &mut Engine, id: ChannelId) -> Flow {
     match seek(engine, id, 1, b"While", b"EndWhile") {
-        Some(place) => Flow::Jump(Place { priority: place.priority + 1, ..place }),
+        Some(place) => Flow::Jump(Place { priority: place.priority.saturating_add(1), ..place }),
         None => Flow::End,
     }
 }

@@ -14,6 +14,7 @@ mod voicemail;
 use super::channel::ChannelId;
 use super::engine::Engine;
 use super::frames::Frame;
+pub(crate) use super::numbers::seconds;
 use super::pbx::Flow;
 use super::{agents, conference, dial, exceptions, parking, queue};
 
@@ -133,7 +134,6 @@ impl Engine {
             return Flow::Next;
         }
         channel.activity = Activity::Sleep(sleep);
-        channel.steps = 0;
         self.activity_alarm(id, at);
         if sleep.plays {
             self.indicate(id, Frame::Media);
@@ -161,7 +161,6 @@ impl Engine {
     /// Something happens to what a channel does.
     pub(crate) fn feed(&mut self, id: ChannelId, input: Input) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        channel.steps = 0;
         match std::mem::take(&mut channel.activity) {
             Activity::Idle => {}
             Activity::Sleep(sleep) => {
@@ -206,16 +205,6 @@ impl Engine {
         }
     }
 }
-
-/// Seconds with a fraction, as applications take them: microseconds; `None` for what is no number.
-pub(crate) fn seconds(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
-    Some((seconds.min(MAX_SECONDS) * 1e6).round() as u64)
-}
-
-/// The longest time that is waited for, in seconds: a day more than three years, far from any overflow.
-const MAX_SECONDS: f64 = 100_000_000.0;
 
 const FAMILIES: &[&[App]] = &[
     basic::APPS,

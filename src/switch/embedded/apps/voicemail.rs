@@ -7,6 +7,7 @@ use super::super::channel::{ChannelId, Place};
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
 use super::super::frames::Frame;
+use super::super::numbers::from_seconds;
 use super::super::options::Options;
 use super::super::pbx::Flow;
 use super::{Activity, App, Input};
@@ -48,12 +49,12 @@ fn voice_mail(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         exit: or_here(exitcontext),
         operator: *operator,
         elsewhere: options.get(b'd').map(or_here),
-        most: Some(u64::from(*maxsecs) * 1_000_000).filter(|most| *most > 0),
+        most: Some(from_seconds(u64::from(*maxsecs))).filter(|most| *most > 0),
     };
     // The greeting, and how to leave a message.
     let sounds = u64::from([b'b', b'u', b't'].into_iter().any(|letter| options.has(letter)))
         + u64::from(!options.has(b's'));
-    let until = engine.now + sounds * engine.settings.sound_time;
+    let until = engine.now.saturating_add(sounds.saturating_mul(engine.settings.sound_time));
     if !options.has(b'e') {
         engine.answer(id);
     }
@@ -74,7 +75,7 @@ pub(super) fn feed(engine: &mut Engine, id: ChannelId, mut leaving: Box<Leaving>
         Input::Alarm if leaving.records => over(engine, id, b"SUCCESS", Flow::Next),
         Input::Alarm => {
             leaving.records = true;
-            let until = leaving.most.map(|most| engine.now + most);
+            let until = leaving.most.map(|most| engine.now.saturating_add(most));
             keep(engine, id, leaving);
             engine.answer(id);
             engine.activity_alarm(id, until);

@@ -222,6 +222,16 @@ impl Store {
         })
     }
 
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.writer.read(Tree::len)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Waits until everything that was written before is on the disk, or was refused.
     pub fn settle(&self) {
         self.writer.settle();

@@ -55,6 +55,11 @@ impl Tree {
         Change { path, value: old }
     }
 
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The value of an entry.
     pub(super) fn get(&self, path: &KeyPath) -> Option<&Value> {
         self.entries.get(path)

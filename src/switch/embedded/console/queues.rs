@@ -3,6 +3,7 @@
 use crate::switch::console::{CommandSpec, Outcome, Screen};
 
 use super::super::engine::Engine;
+use super::super::numbers::whole;
 use super::super::queue::members::{Newcomer, Refusal};
 use super::super::queue::{Member, Queue};
 use super::super::states::DeviceState;
@@ -61,7 +62,7 @@ fn show_one(engine: &Engine, queue: &Queue, screen: &mut Screen) {
         screen.line("   Callers: ");
         for (at, id) in queue.waiting.iter().enumerate() {
             let (Some(channel), Some(waiting)) = (engine.channel(*id), engine.waiting(*id)) else { continue };
-            let waited = (engine.now - waiting.since) / 1_000_000;
+            let waited = engine.now.saturating_sub(waiting.since) / 1_000_000;
             let name = text(&channel.name);
             let (minutes, seconds) = (waited / 60, waited % 60);
             screen.line(format_args!(
@@ -123,10 +124,6 @@ fn is(word: &[u8], expect: &str) -> bool {
     word.eq_ignore_ascii_case(expect.as_bytes())
 }
 
-fn number(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
 /// `<interface> to <queue> [penalty <n> [as <name> [state_interface <device>]]]`.
 fn add(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let [interface, to, queue, rest @ ..] = arguments else { return Outcome::Usage };
@@ -136,7 +133,7 @@ fn add(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) -> Outcome
     let mut newcomer = Newcomer { interface: interface.to_vec(), ..Newcomer::default() };
     for pair in rest.chunks(2) {
         match pair {
-            [word, value] if is(word, "penalty") => match number(value) {
+            [word, value] if is(word, "penalty") => match whole(value) {
                 Some(penalty) => newcomer.penalty = penalty,
                 None => return Outcome::Usage,
             },
@@ -226,7 +223,7 @@ fn set_penalty(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) ->
         }
         _ => return Outcome::Usage,
     };
-    let Some(penalty) = number(penalty) else { return Outcome::Usage };
+    let Some(penalty) = whole::<u32>(penalty) else { return Outcome::Usage };
     let interface = *interface;
     if engine.change_members(queue, interface, "QueueMemberPenalty", |member, _| member.penalty = penalty) {
         screen.line(format_args!("Set penalty on interface '{}'", text(interface)));

@@ -10,6 +10,7 @@ use super::channel::{Channel, ChannelId, Place, State, Tech};
 use super::engine::{Engine, Timer};
 use super::frames::Frame;
 use super::local::{Target, WantedIds};
+use super::origin::Origin;
 use super::states::DeviceState;
 use settings::Behaviour;
 pub(crate) use settings::Devices;
@@ -34,6 +35,7 @@ impl Engine {
         target: &Target,
         requestor: Option<ChannelId>,
         ids: &WantedIds,
+        origin: &Origin,
     ) -> Result<ChannelId, u8> {
         let resource = target.resource.split(|&byte| byte == b'/').next().unwrap_or_default();
         let wanted = [&target.technology[..], b"/", resource].concat();
@@ -55,6 +57,7 @@ impl Engine {
         let unique = if ids.channel.is_empty() { self.unique_id() } else { ids.channel.clone() };
         self.states.calls_of.entry(own_name.to_ascii_lowercase()).or_default().push(id);
         let mut channel = Channel::new(id, name, unique, Tech::Device(own_name), self.now);
+        channel.origin = origin.in_family(id);
         channel.place = Place::new(&context, b"s", 1);
         channel.native_formats = b"ulaw".to_vec();
         if let Some(requestor) = requestor.and_then(|id| self.channel(id)) {

@@ -7,6 +7,7 @@ use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Document, Variable};
 
 use super::super::apps::seconds;
+use super::super::numbers::whole;
 use super::super::settings::sections;
 
 /// Every device that is declared.
@@ -94,7 +95,7 @@ impl Device {
             }
             b"context" => self.context = value.to_vec(),
             b"busyat" => {
-                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                let number = whole::<usize>(value);
                 self.busy_at =
                     Some(number.filter(|number| *number > 0).ok_or_else(|| wrong("a number from 1"))?);
             }

@@ -5,6 +5,7 @@ use super::super::bridge::{After, Kind};
 use super::super::causes;
 use super::super::channel::{ChannelId, Owner, Place, State};
 use super::super::engine::{Engine, Timer};
+use super::super::numbers::{from_millis, whole};
 use super::super::pbx::{Flow, Runner, Then};
 use super::{Dial, Leg, Phase, gosub_target};
 
@@ -38,7 +39,7 @@ impl Engine {
         if let Some(text) = dial.options.get(b'G') {
             let text = text.iter().map(|&byte| if byte == b'^' { b',' } else { byte }).collect::<Vec<u8>>();
             if let Some(place) = self.parse_place(id, &text) {
-                let next = Place { priority: place.priority + 1, ..place.clone() };
+                let next = Place { priority: place.priority.saturating_add(1), ..place.clone() };
                 self.go_to(leg, next);
                 return self.resume(id, Flow::Jump(place));
             }
@@ -93,9 +94,9 @@ impl Engine {
         dial.phase = Phase::Bridged;
         let limit = dial.options.get(b'L').and_then(|text| {
             let milliseconds = text.split(|&byte| byte == b':').next()?;
-            std::str::from_utf8(milliseconds).ok()?.trim().parse::<u64>().ok()
+            whole::<u64>(milliseconds)
         });
-        let limit = limit.map(|limit| limit * 1000).or_else(|| dial.options.get(b'S').and_then(seconds));
+        let limit = limit.map(from_millis).or_else(|| dial.options.get(b'S').and_then(seconds));
         let after = match dial.options.get(b'F') {
             Some(text) if !text.is_empty() => {
                 let text =
@@ -104,7 +105,7 @@ impl Engine {
             }
             Some(_) => self.channel(id).map_or(After::Hangup, |channel| {
                 let place = channel.place.clone();
-                After::Goto(Place { priority: place.priority + 1, ..place })
+                After::Goto(Place { priority: place.priority.saturating_add(1), ..place })
             }),
             None => After::Hangup,
         };
@@ -112,7 +113,7 @@ impl Engine {
         self.keep_dial(id, dial);
         if let Some(limit) = limit.filter(|limit| *limit > 0) {
             let alarm = self.channel(id).map_or(0, |channel| channel.alarm);
-            self.alarm(self.now + limit, Timer::Limit(id, alarm));
+            self.alarm(self.now.saturating_add(limit), Timer::Limit(id, alarm));
         }
         let bridge = self.create_bridge(Kind::Basic, b"");
         self.enter(leg, bridge, after);

@@ -13,6 +13,7 @@ use super::engine::Engine;
 use super::features::Features;
 use super::frames::Frame;
 use super::local::{Target, WantedIds};
+use super::numbers::whole;
 use super::options::Options;
 use super::pbx::{Flow, Runner, Then};
 
@@ -75,10 +76,9 @@ fn dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
 /// `announce,sleep,retries,` and what Dial takes. There are no announcements.
 fn retry_dial(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 4);
-    let retries =
-        std::str::from_utf8(arguments::get(&parts, 2)).ok().and_then(|text| text.trim().parse().ok());
+    let retries = whole::<u32>(arguments::get(&parts, 2));
     let retries = retries.filter(|retries| *retries > 0).unwrap_or(u32::MAX);
-    let pause = seconds(arguments::get(&parts, 1)).filter(|pause| *pause > 0).unwrap_or(RETRY_PAUSE);
+    let pause = seconds(arguments::get(&parts, 1)).map_or(RETRY_PAUSE, |pause| pause.max(LEAST_PAUSE));
     let data = arguments::get(&parts, 3).to_vec();
     dial_again(engine, id, &data, retries, pause)
 }
@@ -432,10 +432,10 @@ impl Engine {
 
     /// Sets what the dialplan is told of a call that is over.
     fn dial_over(&mut self, id: ChannelId, dial: &Dial, status: &str) {
-        let dialled = (self.now - dial.started) / 1_000_000;
+        let dialled = self.now.saturating_sub(dial.started) / 1_000_000;
         self.set_channel_variable(id, b"DIALEDTIME", dialled.to_string().as_bytes());
         if let Some(answered) = dial.answered {
-            let talked = (self.now - answered) / 1_000_000;
+            let talked = self.now.saturating_sub(answered) / 1_000_000;
             self.set_channel_variable(id, b"ANSWEREDTIME", talked.to_string().as_bytes());
         }
         if self.channel_variable(id, b"DIALSTATUS") != status.as_bytes() {
@@ -488,6 +488,9 @@ pub(crate) fn gosub_target(text: &[u8]) -> Vec<u8> {
 
 /// How long RetryDial waits when nobody says, in microseconds.
 const RETRY_PAUSE: u64 = 10_000_000;
+/// The shortest pause before a call is tried again, in microseconds, whatever the dialplan says: who refuses at once would be
+/// called for ever in no time.
+const LEAST_PAUSE: u64 = 100_000;
 
 pub(crate) const APPS: &[App] = &[
     App::new(

@@ -6,6 +6,7 @@ use super::{AddError, Dialplan, Line, Name, Priority, REGISTRAR};
 use crate::ami::{Classes, Message, Reply};
 use crate::switch::access;
 use crate::switch::console::{CommandSpec, Outcome, Screen};
+use crate::switch::embedded::numbers::whole;
 use crate::switch::{ActionSpec, Argument, Caller};
 
 /// ShowDialPlan. (core/showdialplan-*.)
@@ -108,7 +109,7 @@ fn parse_priority(text: &[u8]) -> Option<Priority> {
     if text.eq_ignore_ascii_case(b"hint") {
         return Some(Priority::Hint);
     }
-    let number = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let number = whole(text)?;
     (1..=super::MAX_PRIORITY).contains(&number).then_some(Priority::Step(number))
 }
 

@@ -6,11 +6,20 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use regex::bytes::Regex;
+
 use super::number::{Number, mathematics};
+use super::substitute::{BYTE, Depth, Fault};
 use crate::ami::posix;
 
-/// Reads a dialplan function: its name, its arguments, and how deep in the expression it stands.
-pub(crate) type Call<'c> = &'c mut dyn FnMut(&[u8], &[u8], u32) -> Option<Vec<u8>>;
+/// What stands round an expression.
+pub(crate) trait Host {
+    /// Reads a dialplan function: its name, its arguments, and how deep in the expression it stands.
+    fn call(&mut self, name: &[u8], arguments: &[u8], level: u32) -> Option<Vec<u8>>;
+
+    /// What the expression's work is taken from.
+    fn depth(&mut self) -> &mut Depth;
+}
 
 /// Why an expression has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +36,8 @@ pub(crate) enum ExpressionError {
     Regex,
     /// A function that is not there, or that wants other arguments.
     Function,
+    /// It takes more work than is left.
+    TooMuch,
 }
 
 impl fmt::Display for ExpressionError {
@@ -38,13 +49,14 @@ impl fmt::Display for ExpressionError {
             ExpressionError::DivisionByZero => "it divides by zero",
             ExpressionError::Regex => "a regular expression expected",
             ExpressionError::Function => "a function is not there, or wants other arguments",
+            ExpressionError::TooMuch => "it takes more work than others can wait for",
         })
     }
 }
 
 /// The value of an expression.
-pub(crate) fn evaluate(text: &[u8], call: Call<'_>) -> Result<Vec<u8>, ExpressionError> {
-    let mut parser = Parser { rest: text, depth: 0, call };
+pub(crate) fn evaluate(text: &[u8], host: &mut dyn Host) -> Result<Vec<u8>, ExpressionError> {
+    let mut parser = Parser { rest: text, depth: 0, host };
     if parser.peek()? == Token::End {
         return Ok(Vec::new());
     }
@@ -66,10 +78,10 @@ pub(crate) fn is_true(text: &[u8]) -> bool {
     }
 }
 
-struct Parser<'t, 'c> {
+struct Parser<'t, 'h> {
     rest: &'t [u8],
     depth: u32,
-    call: Call<'c>,
+    host: &'h mut dyn Host,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +194,7 @@ impl<'t> Parser<'t, '_> {
                 if left.is_null() { other } else { chosen }
             } else {
                 let right = self.expression(strength + 1)?;
-                left.apply(operator, right)?
+                left.apply(operator, right, self.host.depth())?
             };
         }
         self.depth -= 1;
@@ -234,7 +246,7 @@ impl<'t> Parser<'t, '_> {
             return Ok(Value::Number(Number::from(result)));
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(Value::into_text).collect();
-        let value = (self.call)(name, &arguments.join(&b','), self.depth);
+        let value = self.host.call(name, &arguments.join(&b','), self.depth);
         value.map(|text| Value::Text(Cow::Owned(text))).ok_or(ExpressionError::Function)
     }
 
@@ -337,8 +349,24 @@ impl<'t> Value<'t> {
         }
     }
 
-    fn apply(self, operator: Operator, right: Value<'t>) -> Result<Value<'t>, ExpressionError> {
+    /// How many bytes its text has.
+    fn len(&self) -> usize {
+        match self {
+            Value::Text(text) => text.len(),
+            Value::Number(_) => 0,
+        }
+    }
+
+    fn apply(
+        self,
+        operator: Operator,
+        right: Value<'t>,
+        depth: &mut Depth,
+    ) -> Result<Value<'t>, ExpressionError> {
         use std::cmp::Ordering::{Equal, Greater, Less};
+        depth
+            .spend(OPERATION + (self.len() + right.len()) as u64 * BYTE)
+            .map_err(|_| ExpressionError::TooMuch)?;
         let is = |orders: &[std::cmp::Ordering], left: Value<'t>, right: Value<'t>| {
             let order = match (left.number(), right.number()) {
                 (Some(left), Some(right)) => left.compare(right),
@@ -368,7 +396,7 @@ impl<'t> Value<'t> {
             Operator::Greater => is(&[Greater], self, right),
             Operator::GreaterOrEqual => is(&[Greater, Equal], self, right),
             Operator::Join => Value::Text(Cow::Owned([self.bare(), right.bare()].concat())),
-            Operator::Match | Operator::Find => search(operator, &self.bare(), &right.bare())?,
+            Operator::Match | Operator::Find => search(operator, &self.bare(), &right.bare(), depth)?,
             _ => Value::Number(match (self.number(), right.number()) {
                 (Some(left), Some(right)) => compute(left, operator, right)?,
                 // What is no number makes the whole nothing.
@@ -379,8 +407,16 @@ impl<'t> Value<'t> {
 }
 
 /// What `:` and `=~` say: what the first group matched, or without one how many characters were.
-fn search(operator: Operator, text: &[u8], pattern: &[u8]) -> Result<Value<'static>, ExpressionError> {
-    let regex = posix::compile_with_groups(pattern).map_err(|_| ExpressionError::Regex)?;
+fn search(
+    operator: Operator,
+    text: &[u8],
+    pattern: &[u8],
+    depth: &mut Depth,
+) -> Result<Value<'static>, ExpressionError> {
+    let regex = compile(pattern, true, text.len(), depth).map_err(|fault| match fault {
+        Fault::TooMuch => ExpressionError::TooMuch,
+        _ => ExpressionError::Regex,
+    })?;
     let found = regex.captures(text).filter(|found| {
         let whole = found.get(0).expect("the whole match is always there");
         operator == Operator::Find || whole.start() == 0
@@ -393,6 +429,17 @@ fn search(operator: Operator, text: &[u8], pattern: &[u8]) -> Result<Value<'stat
         None if has_group => Value::Text(Cow::Borrowed(b"")),
         found => Value::Number(Number::Whole(found.map_or(0, |found| found[0].len() as i64))),
     })
+}
+
+/// Compiles a regular expression to look for it in texts of that many bytes together, once that is paid for.
+///
+/// # Errors
+/// [`Fault::Arguments`], where it is none, or none that is small enough; [`Fault::TooMuch`].
+pub(crate) fn compile(pattern: &[u8], groups: bool, text: usize, depth: &mut Depth) -> Result<Regex, Fault> {
+    depth.spend(COMPILATION + pattern.len() as u64 * BYTE * BYTE)?;
+    let program = posix::compile_for_client(pattern, groups).map_err(|_| Fault::Arguments)?;
+    depth.spend_match(program.size, text)?;
+    Ok(program.regex)
 }
 
 /// A sum, difference, product, quotient or remainder; exact where both are whole and the result is.
@@ -422,6 +469,9 @@ fn compute(one: Number, operator: Operator, other: Number) -> Result<Number, Exp
     }))
 }
 
+/// What an operator costs beside the bytes of its values, and a regular expression beside those of its pattern.
+const OPERATION: u64 = 256;
+const COMPILATION: u64 = 64 * 1024;
 /// How deep an expression may nest: each level takes a stack frame of the thread that evaluates it.
 const MAX_DEPTH: u32 = 40;
 
@@ -429,11 +479,22 @@ const MAX_DEPTH: u32 = 40;
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Result<String, ExpressionError> {
-        let mut call = |name: &[u8], arguments: &[u8], _: u32| {
+    /// Has one function, LEN.
+    #[derive(Default)]
+    struct Lengths(Depth);
+
+    impl Host for Lengths {
+        fn call(&mut self, name: &[u8], arguments: &[u8], _: u32) -> Option<Vec<u8>> {
             (name == b"LEN").then(|| arguments.len().to_string().into_bytes())
-        };
-        evaluate(text.as_bytes(), &mut call).map(|value| String::from_utf8(value).unwrap())
+        }
+
+        fn depth(&mut self) -> &mut Depth {
+            &mut self.0
+        }
+    }
+
+    fn value(text: &str) -> Result<String, ExpressionError> {
+        evaluate(text.as_bytes(), &mut Lengths::default()).map(|value| String::from_utf8(value).unwrap())
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::time::Times;
 use super::{
     AddError, Dialplan, General, Include, Line, MAX_PRIORITY, MAX_STEPS, Name, Place, Priority, functions,
 };
+use crate::switch::embedded::numbers::whole as number;
 
 impl Dialplan {
     /// The dialplan that a file, with those that it includes, describes.
@@ -304,11 +305,6 @@ pub(crate) fn application(text: &[u8]) -> (&[u8], &[u8]) {
         b',' => (name, rest),
         _ => (name, &rest[..rest.iter().rposition(|&b| b == b')').unwrap_or(rest.len())]),
     }
-}
-
-fn number(text: &[u8]) -> Option<u32> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    is_number.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
 /// What names stand for while the file is read: global variables.

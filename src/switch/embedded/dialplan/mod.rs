@@ -38,7 +38,7 @@ pub(crate) struct Dialplan {
     /// What `[general]` says.
     pub(crate) general: General,
     /// How many steps and hints there are.
-    steps: usize,
+    pub(super) steps: usize,
     hint_changes: u64,
 }
 

@@ -51,11 +51,59 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) version: &'a str,
 }
 
-/// How deep a scope is in texts within texts, and how many of them there have been since the outermost one began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How deep a scope is in texts within texts, how many of them there have been since the outermost one began, and how much work
+/// is left to all that is evaluated at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Depth {
     level: u32,
     steps: u32,
+    left: u64,
+    refused: bool,
+}
+
+impl Default for Depth {
+    fn default() -> Depth {
+        Depth { level: 0, steps: 0, left: BUDGET, refused: false }
+    }
+}
+
+impl Depth {
+    /// Takes so much off what is left.
+    ///
+    /// # Errors
+    /// There is not so much left; what asks for it is not done.
+    pub(crate) fn spend(&mut self, cost: u64) -> Result<(), Fault> {
+        match self.left.checked_sub(cost) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.refused = true;
+                Err(Fault::TooMuch)
+            }
+        }
+    }
+
+    /// Takes what matching a text costs.
+    ///
+    /// # Errors
+    /// As for [`Depth::spend`].
+    pub(crate) fn spend_match(&mut self, program: usize, text: usize) -> Result<(), Fault> {
+        self.spend((program as u64).saturating_mul(text as u64 + MATCH_BEGINS))
+    }
+
+    /// How much has been spent.
+    pub(crate) fn spent(&self) -> u64 {
+        BUDGET - self.left
+    }
+
+    /// Begins anew: how much has been spent, and whether something was refused.
+    pub(crate) fn renew(&mut self) -> (u64, bool) {
+        let spent = (self.spent(), self.refused);
+        (self.left, self.refused) = (BUDGET, false);
+        spent
+    }
 }
 
 /// Why a function or a variable cannot be read or set. What is substituted is empty then.
@@ -79,6 +127,8 @@ pub(crate) enum Fault {
     Full,
     /// Texts nest deeper than [`MAX_DEPTH`], or there are more than [`MAX_STEPS`] in one.
     TooDeep,
+    /// What is evaluated at a time costs more than [`BUDGET`].
+    TooMuch,
 }
 
 impl fmt::Display for Fault {
@@ -93,6 +143,7 @@ impl fmt::Display for Fault {
             Fault::Value => "its value makes no sense",
             Fault::Full => "there is too much already",
             Fault::TooDeep => "it nests too deep, or goes on for too long",
+            Fault::TooMuch => "it takes more work than others can wait for",
         })
     }
 }
@@ -102,7 +153,8 @@ pub(crate) fn substitute<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [
     if !text.contains(&b'$') {
         return Cow::Borrowed(text);
     }
-    match nested(scope, |scope| replace(text, scope)) {
+    let replaced = nested(scope, text.len(), |scope| replace(text, scope));
+    match replaced.flatten() {
         Ok(value) => value,
         Err(fault) => {
             scope.complain(format_args!("\"{}\" is left empty: {fault}", text.escape_ascii()));
@@ -142,12 +194,15 @@ pub(crate) fn assign(name: &[u8], value: &[u8], scope: &mut dyn Scope) -> Result
 
 /// Reads a function. Its arguments may name others, which may name others.
 fn call(name: &[u8], arguments: &[u8], scope: &mut dyn Scope) -> Result<Vec<u8>, Fault> {
-    nested(scope, |scope| scope.function(name, arguments))?
+    let value = nested(scope, arguments.len(), |scope| scope.function(name, arguments))??;
+    scope.depth().spend(value.len() as u64 * BYTE)?;
+    Ok(value)
 }
 
 /// Does something one level deeper, if that is not too deep.
-fn nested<T>(scope: &mut dyn Scope, run: impl FnOnce(&mut dyn Scope) -> T) -> Result<T, Fault> {
+fn nested<T>(scope: &mut dyn Scope, bytes: usize, run: impl FnOnce(&mut dyn Scope) -> T) -> Result<T, Fault> {
     let depth = scope.depth();
+    depth.spend(STEP + bytes as u64 * BYTE)?;
     if depth.level == 0 {
         depth.steps = 0;
     }
@@ -161,7 +216,7 @@ fn nested<T>(scope: &mut dyn Scope, run: impl FnOnce(&mut dyn Scope) -> T) -> Re
     Ok(value)
 }
 
-fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [u8]> {
+fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Result<Cow<'t, [u8]>, Fault> {
     let mut out: Option<Vec<u8>> = None;
     let mut rest = text;
     while let Some(at) = rest.windows(2).position(|pair| matches!(pair, b"${" | b"$[")) {
@@ -181,30 +236,26 @@ fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [u8]> {
         }
         let inner = substitute(&inside[..end], scope);
         let value = if open == b'{' { look_up(&inner, scope) } else { compute(&inner, scope) };
+        scope.depth().spend(VALUE + value.len() as u64 * BYTE)?;
         out.extend_from_slice(&value);
         out.truncate(MAX_TEXT);
         rest = inside.get(end + 1..).unwrap_or_default();
     }
-    match out {
+    Ok(match out {
         None => Cow::Borrowed(text),
         Some(mut out) => {
             out.extend_from_slice(rest);
             out.truncate(MAX_TEXT);
             Cow::Owned(out)
         }
-    }
+    })
 }
 
 /// An expression's value; a wrong one has none.
 fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
-    let mut fault = None;
-    let value = expression::evaluate(text, &mut |name, arguments, level| {
-        // The levels of an expression take stack as those of a text do.
-        scope.depth().level += level;
-        let value = call(name, arguments, scope);
-        scope.depth().level -= level;
-        value.map_err(|why| fault = Some(why)).ok()
-    });
+    let mut host = Host { scope, fault: None };
+    let value = expression::evaluate(text, &mut host);
+    let Host { scope, fault } = host;
     value.unwrap_or_else(|error| {
         match fault {
             Some(fault) => scope.complain(format_args!("$[{}] is empty: {fault}", text.escape_ascii())),
@@ -212,6 +263,27 @@ fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
         }
         Vec::new()
     })
+}
+
+/// What an expression calls functions of, and takes its work from.
+struct Host<'s> {
+    scope: &'s mut dyn Scope,
+    /// Why the last one that failed did.
+    fault: Option<Fault>,
+}
+
+impl expression::Host for Host<'_> {
+    fn call(&mut self, name: &[u8], arguments: &[u8], level: u32) -> Option<Vec<u8>> {
+        // The levels of an expression take stack as those of a text do.
+        self.scope.depth().level += level;
+        let value = call(name, arguments, self.scope);
+        self.scope.depth().level -= level;
+        value.map_err(|why| self.fault = Some(why)).ok()
+    }
+
+    fn depth(&mut self) -> &mut Depth {
+        self.scope.depth()
+    }
 }
 
 /// Where the bracket closes that was open before this text; its end, where it does not.
@@ -295,6 +367,18 @@ pub(crate) const MAX_TEXT: usize = 8192;
 pub(crate) const MAX_DEPTH: u32 = 24;
 /// How many texts within texts, and functions, one text may take: with EVAL a short one could go on for years.
 const MAX_STEPS: u32 = 2000;
+/// How much work all that is evaluated at a time may take: one action, or one step of a dialplan, which nobody else's action can
+/// come between. A unit is a byte of a program met by a byte of text, some sixth of a nanosecond: all of it takes about five
+/// milliseconds. When it is spent, what is evaluated is empty, and the log tells. It is enough for a thousand functions, or for
+/// a hundred regular expressions as people write them.
+pub(crate) const BUDGET: u64 = 32 << 20;
+/// What a text within a text or a function costs, and a value that is put in, beside their bytes.
+const STEP: u64 = 4096;
+const VALUE: u64 = 512;
+/// What copying or looking at a byte costs.
+pub(crate) const BYTE: u64 = 8;
+/// What a match costs beside the text's bytes, with what compiling the pattern took, as so many bytes of text.
+const MATCH_BEGINS: u64 = 128;
 /// Larger numbers than this count as this one: sums of them do not overflow.
 const MAX_NUMBER: i64 = i64::MAX / 100;
 

@@ -404,7 +404,7 @@ fn noise_makes_nothing_panic() {
         substitute(bytes, &mut table);
         look_up(bytes, &mut table);
         let _ = assign(bytes, b"1,2", &mut table);
-        let _ = expression::evaluate(bytes, &mut |_, _, _| None);
+        substitute(&[b"$[".as_slice(), bytes, b"]"].concat(), &mut Table::new(&[]));
         let _ = Times::parse(bytes).map(|times| times.include(&now()));
         let _ = Pattern::parse(bytes)
             .map(|pattern| (pattern.fit(bytes), pattern.cmp(&Pattern::parse(b"X.").unwrap())));

@@ -1,6 +1,7 @@
 //! Times at which something holds: `9:00-17:00,mon-fri,*,*`, as includes, GotoIfTime and IFTIME have them.
 
 use crate::date::Date;
+use crate::switch::embedded::numbers::whole;
 
 /// Minutes of the day, days of the week, days of the month and months, each as the set of those that count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +116,7 @@ fn name(word: &[u8], names: &[&str]) -> Option<u32> {
 }
 
 fn number(text: &[u8], least: u32, most: u32) -> Option<u32> {
-    let number = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let number = whole(text)?;
     (least..=most).contains(&number).then_some(number)
 }
 

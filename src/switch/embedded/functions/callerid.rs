@@ -5,6 +5,7 @@ use crate::ami::Classes;
 use super::super::channel::Party;
 use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
+use super::super::numbers::whole;
 use super::super::scope::Asking;
 use super::{Row, own, own_id};
 
@@ -176,8 +177,7 @@ fn write_redirecting(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) ->
     let redirecting = &mut channel.redirecting;
     match what.as_slice() {
         b"count" => {
-            let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
-            redirecting.count = number.ok_or(Fault::Value)?;
+            redirecting.count = whole(value).ok_or(Fault::Value)?;
         }
         b"reason" => redirecting.reason = value.to_vec(),
         what => match side(what).ok_or(Fault::Arguments)? {

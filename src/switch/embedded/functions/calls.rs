@@ -3,6 +3,7 @@
 use super::super::channel::ChannelId;
 use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
+use super::super::dialplan::{Scope, expression::compile};
 use super::super::scope::Asking;
 use super::{Row, own, own_id};
 
@@ -61,6 +62,7 @@ fn group_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
             .map(|(own, _)| own.clone())
             .unwrap_or_default();
     }
+    asking.spend_for_channels()?;
     let is = |(own, of): &(Vec<u8>, Vec<u8>)| *own == name && of == category;
     let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
     Ok(count.to_string().into_bytes())
@@ -76,8 +78,10 @@ fn group_list(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
 
 fn group_match_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let (pattern, category) = group(arguments);
-    let pattern = std::str::from_utf8(pattern).map_err(|_| Fault::Arguments)?;
-    let pattern = regex::bytes::Regex::new(pattern).map_err(|_| Fault::Arguments)?;
+    let channels = &asking.engine.channels;
+    let names = channels.values().flat_map(|channel| channel.groups.iter().map(|(name, _)| name.len() + 1));
+    let text = names.sum::<usize>() + channels.len();
+    let pattern = compile(pattern, false, text, asking.depth())?;
     let is =
         |(own, of): &(Vec<u8>, Vec<u8>)| pattern.is_match(own) && (category.is_empty() || of == category);
     let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
@@ -140,6 +144,7 @@ fn import(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 fn channels(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    asking.spend_for_channels()?;
     let names: Vec<&[u8]> = asking.engine.channels.values().map(|channel| channel.name.as_slice()).collect();
     Ok(names.join(&b" "[..]))
 }

@@ -7,6 +7,7 @@ use super::super::channel::Timeouts;
 use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
 use super::super::engine::Timer;
+use super::super::numbers::whole;
 use super::super::scope::Asking;
 use super::{Row, own, own_id};
 
@@ -39,7 +40,7 @@ fn read(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         b"secure_bridge_signaling" | b"secure_bridge_media" => b"0".to_vec(),
         b"rxgain" | b"txgain" => b"0".to_vec(),
         b"dtmf_features" => Vec::new(),
-        b"max_forwards" => b"20".to_vec(),
+        b"max_forwards" => channel.origin.forwards.to_string().into_bytes(),
         b"hangup_handler_pop" | b"hangup_handler_push" | b"hangup_handler_wipe" => {
             return Err(Fault::WriteOnly);
         }
@@ -67,9 +68,13 @@ fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), 
         b"amaflags" => {
             let names: [&[u8]; 4] = [b"default", b"omit", b"billing", b"documentation"];
             let number = names.iter().position(|name| name.eq_ignore_ascii_case(value));
-            let number =
-                number.or_else(|| std::str::from_utf8(value).ok()?.parse().ok().filter(|flag| *flag < 4));
+            let number = number.or_else(|| whole(value).filter(|flag| *flag < 4));
             channel.ama_flags = number.ok_or(Fault::Value)? as u8;
+        }
+        // It can only be lowered: what a circle of calls set anew in each round would bound nothing.
+        b"max_forwards" => {
+            let wanted = whole(value).ok_or(Fault::Value)?;
+            channel.origin.forwards = channel.origin.forwards.min(wanted);
         }
         b"hangup_handler_push" => {
             if channel.hangup_handlers.len() >= MAX_HANDLERS {
@@ -105,7 +110,6 @@ fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), 
         | b"rxgain"
         | b"txgain"
         | b"dtmf_features"
-        | b"max_forwards"
         | b"secure_bridge_signaling"
         | b"secure_bridge_media" => {}
         _ => return Err(Fault::Arguments),

@@ -8,6 +8,7 @@ use super::super::dialplan::arguments;
 use super::super::engine::Engine;
 use super::super::features::Features;
 use super::super::frames::Frame;
+use super::super::numbers::{from_seconds, signed, whole};
 use super::super::options::Options;
 use super::super::pbx::Flow;
 use super::settings::Emptiness;
@@ -36,6 +37,8 @@ pub(crate) struct Waiting {
     pub(super) routine: Vec<u8>,
     /// Its alarm is for the end of ringing, for calling again, or for leaving.
     pub(super) due: Due,
+    /// Members have been called in vain: none is called for it again before that time, whatever changes meanwhile.
+    pub(super) rests_until: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -95,10 +98,10 @@ fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         return Flow::Next;
     }
     let priority = engine.channel_variable(id, b"QUEUE_PRIO");
-    let priority = std::str::from_utf8(&priority).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let priority = whole(&priority).unwrap_or(0);
     let until = seconds(&part(4)).filter(|timeout| *timeout > 0).map(|timeout| now.saturating_add(timeout));
     let rule = if part(7).is_empty() { config.default_rule.clone() } else { part(7) };
-    let wanted = std::str::from_utf8(&part(8)).ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let wanted = whole::<usize>(&part(8));
     let mut waiting = Waiting {
         queue: name.clone(),
         options: Options::parse(&part(1)),
@@ -114,6 +117,7 @@ fn queue(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         rule,
         routine: if part(6).is_empty() { config.member_gosub.clone() } else { part(6) },
         due: Due::Retry,
+        rests_until: 0,
     };
     if waiting.options.has(b'r') {
         engine.indicate(id, Frame::Ringing);
@@ -194,9 +198,10 @@ impl Engine {
         let count = if all { queue.waiting.len() } else { queue.turns(self.now) };
         let callers: Vec<ChannelId> = queue.waiting.iter().copied().take(count).collect();
         for id in callers {
-            let waits = |waiting: &Waiting| waiting.phase == Phase::Waiting && waiting.due != Due::Ring;
-            if self.waiting(id).is_some_and(waits) {
-                let at = self.now;
+            let waits = |waiting: &&Waiting| waiting.phase == Phase::Waiting && waiting.due != Due::Ring;
+            if let Some(rests_until) = self.waiting(id).filter(waits).map(|waiting| waiting.rests_until) {
+                // Who has to leave does so at once.
+                let at = if all { self.now } else { self.now.max(rests_until) };
                 self.queue_alarm(id, at, Due::Retry);
             }
         }
@@ -223,7 +228,7 @@ impl Engine {
             return self.queue_give_up(id, "TIMEOUT");
         }
         let Some(queue) = self.queues.get(&name) else { return };
-        let retry = queue.config.retry.max(1) * 1_000_000;
+        let retry = retry_pause(&queue.config);
         let leave_when_empty = queue.config.leave_when_empty;
         let position = queue.waiting.iter().position(|own| *own == id).unwrap_or(0);
         let turns = queue.turns(now);
@@ -231,9 +236,13 @@ impl Engine {
             let status = if queue_has_members(self, &name) { "LEAVEUNAVAIL" } else { "LEAVEEMPTY" };
             return self.queue_give_up(id, status);
         }
-        let penalties = self.penalties(id, &rule, (now - since) / 1_000_000);
+        let penalties = self.penalties(id, &rule, now.saturating_sub(since) / 1_000_000);
         let Some(queue) = self.queues.get(&name) else { return };
         let mut chosen = Vec::new();
+        let rests_until = self.waiting(id).map_or(0, |waiting| waiting.rests_until);
+        if rests_until > now {
+            return self.queue_alarm(id, rests_until, Due::Retry);
+        }
         if position < turns {
             let elsewhere = self.queues.wanted_elsewhere(queue);
             chosen = strategy::choose(queue, penalties, &tried, &elsewhere, &mut self.ids, now);
@@ -242,17 +251,14 @@ impl Engine {
             if let Some(waiting) = self.waiting_mut(id) {
                 waiting.tried.clear();
             }
-            return self.queue_alarm(id, now + retry, Due::Retry);
+            return self.queue_alarm(id, now.saturating_add(retry), Due::Retry);
         }
         self.queue_ring(id, &name, &chosen);
     }
 
     /// Which penalties count for a caller who has waited so many seconds.
     fn penalties(&self, id: ChannelId, rule: &[u8], waited: u64) -> std::ops::RangeInclusive<i64> {
-        let number = |name: &[u8]| {
-            let text = self.channel_variable(id, name);
-            std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<i64>().ok())
-        };
+        let number = |name: &[u8]| signed(&self.channel_variable(id, name));
         let mut highest = number(b"QUEUE_MAX_PENALTY").unwrap_or(i64::MAX / 4);
         let mut lowest = number(b"QUEUE_MIN_PENALTY").unwrap_or(0);
         let rule = self.queues.rules.iter().find(|own| own.name.eq_ignore_ascii_case(rule));
@@ -336,7 +342,7 @@ impl Engine {
             }
         }
         let at = self.queues.get(&name).and_then(|queue| queue.waiting.iter().position(|own| *own == id));
-        let hold = (self.now - waiting.since) / 1_000_000;
+        let hold = self.now.saturating_sub(waiting.since) / 1_000_000;
         self.tell(id, "QueueCallerAbandon", Classes::AGENT, |event| {
             event
                 .header("Queue", &name)
@@ -409,6 +415,12 @@ impl Engine {
         self.queue_wake(&name);
         true
     }
+}
+
+/// How long a caller waits, in microseconds, before members are called for it again: never no time at all, or a member that
+/// refuses at once would be called for ever in the same instant.
+pub(super) fn retry_pause(config: &super::settings::Config) -> u64 {
+    from_seconds(config.retry.max(1))
 }
 
 pub(crate) const APPS: &[App] = &[App::new(

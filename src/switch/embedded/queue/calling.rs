@@ -10,10 +10,11 @@ use super::super::dial::{gosub_target, status_of};
 use super::super::engine::Engine;
 use super::super::frames::Frame;
 use super::super::local::{Target, WantedIds};
+use super::super::numbers::from_seconds;
 use super::super::options::Options;
 use super::super::pbx::{Runner, Then};
 use super::Member;
-use super::caller::{Due, Leg, Phase, Waiting};
+use super::caller::{Due, Leg, Phase, Waiting, retry_pause};
 use super::settings::AutoPause;
 
 impl Engine {
@@ -21,7 +22,7 @@ impl Engine {
     pub(super) fn queue_ring(&mut self, id: ChannelId, name: &[u8], chosen: &[usize]) {
         let Some(queue) = self.queues.get_mut(name) else { return };
         let timeout = queue.config.timeout;
-        let retry = queue.config.retry.max(1) * 1_000_000;
+        let retry = retry_pause(&queue.config);
         let members: Vec<Member> = chosen.iter().filter_map(|at| queue.members.get(*at)).cloned().collect();
         if let Some(at) = chosen.last() {
             queue.last_called = *at;
@@ -52,12 +53,13 @@ impl Engine {
             waiting.legs = legs;
             waiting.rang = now;
             waiting.phase = if rings { Phase::Ringing } else { Phase::Waiting };
+            waiting.rests_until = if rings { 0 } else { now.saturating_add(retry) };
         }
         if rings {
-            let at = if timeout == 0 { u64::MAX } else { now + timeout * 1_000_000 };
+            let at = if timeout == 0 { u64::MAX } else { now.saturating_add(from_seconds(timeout)) };
             self.queue_alarm(id, at, Due::Ring);
         } else {
-            self.queue_alarm(id, now + retry, Due::Retry);
+            self.queue_alarm(id, now.saturating_add(retry), Due::Retry);
         }
     }
 
@@ -119,14 +121,17 @@ impl Engine {
             return self.queue_give_up(id, "TIMEOUT");
         }
         let name = waiting.queue.clone();
-        let retry = self.queues.get(&name).map_or(1, |queue| queue.config.retry.max(1)) * 1_000_000;
-        let at = self.now + retry;
+        let retry = self.queues.get(&name).map_or(from_seconds(1), |queue| retry_pause(&queue.config));
+        let at = self.now.saturating_add(retry);
+        if let Some(waiting) = self.waiting_mut(id) {
+            waiting.rests_until = at;
+        }
         self.queue_alarm(id, at, Due::Retry);
     }
 
     /// A member that was called did not answer.
     pub(super) fn leg_failed(&mut self, id: ChannelId, queue: &[u8], leg: &Leg, rang: u64, status: &str) {
-        let time = (self.now - rang) / 1000;
+        let time = self.now.saturating_sub(rang) / 1000;
         self.tell_dial_end(Some(id), leg.channel, status);
         self.tell_agent("AgentRingNoAnswer", id, leg.channel, queue, &leg.interface, &leg.name, |event| {
             event.header("RingTime", time);
@@ -220,7 +225,7 @@ impl Engine {
             channel.owner = Owner::Nobody;
         }
         self.tell_dial_end(Some(id), own.channel, "ANSWER");
-        let hold = (now - waiting.since) / 1_000_000;
+        let hold = now.saturating_sub(waiting.since) / 1_000_000;
         self.leave_queue(id, &name);
         if let Some(queue) = self.queues.get_mut(&name) {
             // Asterisk's own smoothing: three parts of the old average, one of the new value.
@@ -234,7 +239,7 @@ impl Engine {
         if config.as_ref().is_some_and(|config| config.set_queue_var) {
             self.set_queue_variables(id, &name);
         }
-        let (leg, ring) = (own.channel, (now - rang) / 1_000_000);
+        let (leg, ring) = (own.channel, now.saturating_sub(rang) / 1_000_000);
         waiting.legs = vec![own];
         waiting.ring = ring;
         let routine = gosub_target(&waiting.routine);
@@ -321,7 +326,7 @@ impl Engine {
         let Phase::Talking { since, hold } = waiting.phase else { return };
         let Some(leg) = waiting.legs.first().cloned() else { return };
         let (name, now) = (waiting.queue.clone(), self.now);
-        let talk = (now - since) / 1_000_000;
+        let talk = now.saturating_sub(since) / 1_000_000;
         self.tell_agent("AgentComplete", id, leg.channel, &name, &leg.interface, &leg.name, |event| {
             event.header("HoldTime", hold).header("TalkTime", talk).header("Reason", reason);
         });

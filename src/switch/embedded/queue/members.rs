@@ -8,6 +8,7 @@ use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
 use super::super::engine::Engine;
 use super::super::functions::Row;
+use super::super::numbers::whole;
 use super::super::pbx::Flow;
 use super::super::scope::Asking;
 use super::super::states::DeviceState;
@@ -198,8 +199,7 @@ impl Engine {
             for row in kept.split(|&byte| byte == b'|') {
                 let parts: Vec<&[u8]> = row.split(|&byte| byte == b';').collect();
                 let part = |at: usize| parts.get(at).copied().unwrap_or_default();
-                let number =
-                    |at: usize| std::str::from_utf8(part(at)).ok().and_then(|text| text.parse().ok());
+                let number = |at: usize| whole::<u32>(part(at));
                 let mut member = Member::new(&unpacked(part(0)), self.now);
                 member.penalty = number(1).unwrap_or(0);
                 member.paused = part(2) == b"1";
@@ -265,9 +265,7 @@ fn interface(engine: &Engine, id: ChannelId, text: &[u8]) -> Vec<u8> {
 fn add(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     let parts = arguments::split(data, 7);
     let part = |at: usize| arguments::get(&parts, at).to_vec();
-    let number = |at: usize| {
-        std::str::from_utf8(arguments::get(&parts, at)).ok().and_then(|text| text.trim().parse().ok())
-    };
+    let number = |at: usize| whole::<u32>(arguments::get(&parts, at));
     let newcomer = Newcomer {
         interface: interface(engine, id, &part(1)),
         penalty: number(2).unwrap_or(0),
@@ -356,7 +354,7 @@ fn caller_at(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault
     let queue = queue_named(asking, arguments::get(&parts, 0))?;
     let place = match arguments::get(&parts, 1) {
         b"" => 1,
-        text => std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0_usize),
+        text => whole(text).unwrap_or(0_usize),
     };
     let caller = place.checked_sub(1).and_then(|at| queue.waiting.get(at));
     let channel = caller.and_then(|id| asking.engine.channel(*id));
@@ -392,8 +390,7 @@ fn read_penalty(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fa
 fn write_penalty(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
     let parts = arguments::split(arguments, 2);
     let (queue, interface) = penalty_of(&parts);
-    let penalty =
-        std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok()).ok_or(Fault::Value)?;
+    let penalty = whole(value).ok_or(Fault::Value)?;
     let found = asking
         .engine
         .change_members(queue, interface, "QueueMemberPenalty", |member, _| member.penalty = penalty);

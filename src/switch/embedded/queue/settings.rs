@@ -5,6 +5,7 @@ use crate::config::Complaint;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Category, Document};
 
+use super::super::numbers::whole;
 use super::super::settings::{flag, number, section, sections};
 
 /// Both files.
@@ -215,8 +216,7 @@ fn complain(document: &Document, complaints: &mut Vec<Complaint>) {
         queues.flat_map(|category| category.variables().iter().map(move |line| (category, line)))
     {
         let value = line.value();
-        let is_number =
-            |value: &[u8]| std::str::from_utf8(value).is_ok_and(|text| text.trim().parse::<u32>().is_ok());
+        let is_number = |value: &[u8]| whole::<u32>(value).is_some();
         let expected = if line.is(b"strategy") && Strategy::by_name(value).is_none() {
             let names = Strategy::NAMES.map(|(name, _)| name);
             format!("one of {} expected{}", names.join(", "), did_you_mean(value, names))
@@ -271,7 +271,7 @@ impl Config {
 fn member(text: &[u8]) -> StaticMember {
     let mut parts = text.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     let mut next = || parts.next().unwrap_or_default();
-    let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    let number = |text: &[u8]| whole::<u32>(text);
     StaticMember {
         interface: next().to_vec(),
         penalty: number(next()).unwrap_or(0),
@@ -285,7 +285,7 @@ fn member(text: &[u8]) -> StaticMember {
 fn read_rule(category: &Category) -> Rule {
     let change = |text: &[u8]| {
         let mut parts = text.split(|&byte| byte == b',');
-        let after = std::str::from_utf8(parts.next()?).ok()?.trim().parse().ok()?;
+        let after = whole(parts.next()?)?;
         let highest = parts.next().and_then(Shift::parse).unwrap_or(Shift::By(0));
         let lowest = parts.next().and_then(Shift::parse).unwrap_or(Shift::By(0));
         Some(PenaltyChange { after, highest, lowest })

@@ -2,10 +2,12 @@
 
 use super::super::arguments::{cut, get, split};
 use super::super::expression::is_true;
+use super::super::substitute::BYTE;
 use super::super::substitute::{Fault, Scope, assign, substitute};
 use super::super::time::Times;
 use super::Plain;
 use crate::date::Date;
+use crate::switch::embedded::numbers::whole;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new("IF", "(CONDITION?[YES][:NO])", "One of two texts, as a condition says.", |_, arguments| {
@@ -99,11 +101,13 @@ fn dialplan_exists(scope: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, F
         b"" => scope.variable(b"CONTEXT").map(Into::into).unwrap_or_default(),
         context => context.to_vec(),
     };
+    let steps = scope.surroundings().dialplan.steps as u64;
+    scope.depth().spend(steps * BYTE)?;
     let surroundings = scope.surroundings();
     let (dialplan, now) = (surroundings.dialplan, Date::from_micros(surroundings.now));
     let priority = match get(&arguments, 2) {
         b"" => Some(1),
-        text => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+        text => whole(text),
     };
     Ok(truth(match (get(&arguments, 1), priority) {
         (b"", _) => dialplan.context_exists(&own),

@@ -4,6 +4,7 @@ use super::super::arguments::{cut, get, split};
 use super::super::number::Number;
 use super::super::substitute::{Fault, Scope, assign, look_up, whole_number};
 use super::Plain;
+use crate::switch::embedded::numbers::signed;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new(
@@ -44,7 +45,7 @@ fn extreme(list: &[u8], choose: fn(f64, f64) -> f64) -> Result<Vec<u8>, Fault> {
 fn step(scope: &mut dyn Scope, name: &[u8], by: i64) -> Result<Vec<u8>, Fault> {
     let name = name.trim_ascii();
     let value = look_up(name, scope);
-    let number: Option<i64> = std::str::from_utf8(value.trim_ascii()).ok().and_then(|text| text.parse().ok());
+    let number = signed(&value);
     let sum = number.and_then(|number| number.checked_add(by)).ok_or(Fault::Value)?.to_string().into_bytes();
     assign(name, &sum, scope)?;
     Ok(sum)

@@ -1,10 +1,10 @@
 //! Functions of texts.
 
 use super::super::arguments::{cut, get, split};
+use super::super::expression::compile;
 use super::super::substitute::{Fault, MAX_TEXT, Scope, look_up, whole_number};
 use super::Plain;
 use super::numbers::float;
-use crate::ami::posix;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new("LEN", "(TEXT)", "How many bytes a text has.", |_, text| Ok(text.len().to_string().into())),
@@ -95,7 +95,7 @@ pub(super) fn character(text: &[u8]) -> Option<(u8, &[u8])> {
     })
 }
 
-fn regex(_: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+fn regex(scope: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let rest = arguments.trim_ascii_start().strip_prefix(b"\"").ok_or(Fault::Arguments)?;
     let mut escaped = false;
     let closes = |byte: &u8| {
@@ -107,7 +107,7 @@ fn regex(_: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let text = &rest[end + 1..];
     // One blank parts the two.
     let text = text.strip_prefix(b" ").unwrap_or(text);
-    let regex = posix::compile(&rest[..end]).map_err(|_| Fault::Arguments)?;
+    let regex = compile(&rest[..end], false, text.len(), scope.depth())?;
     Ok(vec![if regex.is_match(text) { b'1' } else { b'0' }])
 }
 
@@ -137,6 +137,7 @@ fn str_replace(scope: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault
         most => whole_number(most),
     };
     let value = look_up(get(&arguments, 0), scope);
+    scope.depth().spend(value.len() as u64 * old.len() as u64)?;
     let (mut out, mut rest, mut count) = (Vec::new(), &value[..], 0);
     while count < most && out.len() < MAX_TEXT {
         let Some(at) = rest.windows(old.len()).position(|window| window == old) else { break };
