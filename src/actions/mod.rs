@@ -21,7 +21,6 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -35,7 +34,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::session::{Login, Session, Sessions};
-use crate::switch::{Caller, Prepared, Switch};
+use crate::switch::{Caller, Prepared, Presence, Switch};
 use crate::time::{SwitchMicros, WallMicros};
 
 pub use reference::reference;
@@ -174,13 +173,13 @@ impl Core {
     /// Runs the action of a message for a session, which arrived at that time, and appends the answer to `out`: what the
     /// connection is to do then.
     pub fn run(&self, session: &Session, message: &Message, arrived: WallMicros, out: &mut Vec<u8>) -> Then {
-        self.run_for(session.stream().map(AsFd::as_fd), session, message, arrived, out)
+        self.run_for(Presence::new(&|| session.is_ended()), session, message, arrived, out)
     }
 
-    /// The same for a session without a connection of its own: `client` is the socket of whoever waits for the answer.
+    /// The same where more is known of whoever waits for the answer: what takes its time ends with it.
     pub fn run_for(
         &self,
-        client: Option<BorrowedFd<'_>>,
+        presence: Presence<'_>,
         session: &Session,
         message: &Message,
         arrived: WallMicros,
@@ -189,7 +188,7 @@ impl Core {
         let mut reply = Reply::new(out, message.action_id());
         let (login, table) = (session.login(), self.table());
         let (login, now) = (login.as_ref(), self.switch.time(arrived));
-        let call = Call { core: self, table: &table, session, client, login, message, arrived, now };
+        let call = Call { core: self, table: &table, session, presence, login, message, arrived, now };
         self.metrics.actions.count();
         call.pass_gate(&mut reply);
         reply.outcome()
@@ -207,8 +206,8 @@ pub(crate) struct Call<'a> {
     /// The actions that there are.
     table: &'a Table,
     pub(crate) session: &'a Session,
-    /// The socket of whoever waits for the answer.
-    client: Option<BorrowedFd<'a>>,
+    /// Whether somebody waits for the answer.
+    presence: Presence<'a>,
     /// Who runs it; `None` before login.
     pub(crate) login: Option<&'a Login>,
     pub(crate) message: &'a Message,
@@ -260,7 +259,7 @@ impl<'a> Call<'a> {
             write: self.login.map(|login| login.write).unwrap_or_default(),
             now: self.now,
             refuses_functions: self.login.is_some_and(|login| login.user.policy.refuses_functions),
-            client: self.client,
+            presence: self.presence,
         }
     }
 

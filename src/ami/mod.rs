@@ -7,6 +7,7 @@ pub mod decode;
 pub mod event;
 pub mod filter;
 pub mod message;
+pub(crate) mod number;
 pub(crate) mod posix;
 pub mod reply;
 

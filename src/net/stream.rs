@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use rustls::Connection;
 
@@ -29,6 +29,17 @@ pub struct Stream {
 struct Tls {
     connection: Connection,
     left: Vec<u8>,
+}
+
+/// What the other side has left open of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Both directions, as far as is known.
+    There,
+    /// At most that towards it: it sends nothing any more.
+    Silent,
+    /// Nothing.
+    Gone,
 }
 
 impl Stream {
@@ -132,6 +143,19 @@ impl Stream {
         };
         let ready = wait(&[(self.as_fd(), PollFlags::IN), other], until)?;
         Ok([ready[0], ready[1]])
+    }
+
+    /// What the other side has left open of the connection, by what has arrived.
+    pub fn peer_state(&self) -> Peer {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut fds, Some(&now)) {
+            Err(rustix::io::Errno::INTR) => Peer::There,
+            Err(_) => Peer::Gone,
+            Ok(_) if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => Peer::Gone,
+            Ok(_) if fds[0].revents().contains(PollFlags::RDHUP) => Peer::Silent,
+            Ok(_) => Peer::There,
+        }
     }
 
     /// Writes what the socket takes without waiting: how many of the bytes it took. Over TLS, bytes may be taken that a

@@ -11,7 +11,9 @@ use crate::ami::reply::Then;
 use crate::bus::Overrun;
 use crate::net::{Stream, Waker};
 use crate::session::{ANSWER_STALL, Session, Transport};
+use crate::switch::Presence;
 
+use super::presence::{AMI_GRACE, Watch};
 use super::{clock, tell_closed};
 
 /// Serves a connection until it ends. It counts as one that has not logged in from before the TLS handshake, so that one
@@ -162,7 +164,12 @@ impl<'a> Connection<'a> {
             let (arrived, before) = (Instant::now(), self.out.len());
             let then = match decoded {
                 Decoded::More => break,
-                Decoded::Message => self.core.run(self.session, message, clock::now(), &mut self.out),
+                Decoded::Message => {
+                    let watch = Watch::new(self.session, self.stream, AMI_GRACE);
+                    let is_gone = || watch.is_gone();
+                    let presence = Presence::new(&is_gone);
+                    self.core.run_for(presence, self.session, message, clock::now(), &mut self.out)
+                }
                 Decoded::Broken(defect) => {
                     self.core.refuse(message, defect, &mut self.out);
                     Then::Continue

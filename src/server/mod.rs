@@ -5,6 +5,7 @@ mod clock;
 mod dispatch;
 mod http;
 mod listen;
+mod presence;
 
 use std::fmt;
 use std::io;

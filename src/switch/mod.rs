@@ -12,8 +12,8 @@ pub mod gateway;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ami::{Classes, Message, Reply};
 use crate::config::ini::Source;
@@ -64,7 +64,7 @@ pub trait Switch: Send + Sync {
     }
 
     /// Performs an action that it lists. The caller is logged in and has the classes for it. It may take its time: nobody
-    /// else waits. Exactly one answer is to be written.
+    /// else waits, as long as [`Caller::presence`] says that somebody does. Exactly one answer is to be written.
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>);
 
     /// The console commands that it can describe, for `help` and the reference page.
@@ -217,8 +217,37 @@ pub struct Caller<'a> {
     pub now: SwitchMicros,
     /// Whether its user's policy refuses dialplan functions that the action does not spell out itself.
     pub refuses_functions: bool,
-    /// The client's socket, for a switch that waits for others: so that it sees its client go. None over HTTP.
-    pub client: Option<BorrowedFd<'a>>,
+    /// Whether it still waits for the answer: for whatever takes its time.
+    pub presence: Presence<'a>,
+}
+
+/// Whether whoever asked is still there: its connection, its session and the server. A switch that waits for something looks
+/// every [`Presence::LOOK_EVERY`], and gives up once it is gone; what it answers then reaches nobody.
+#[derive(Clone, Copy)]
+pub struct Presence<'a>(Option<&'a (dyn Fn() -> bool + Sync)>);
+
+impl<'a> Presence<'a> {
+    /// How often whatever waits looks.
+    pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+    /// Of one who stays whatever happens.
+    pub const ALWAYS: Presence<'static> = Presence(None);
+
+    /// Of one who is gone once that says so. It must not block.
+    pub const fn new(is_gone: &'a (dyn Fn() -> bool + Sync)) -> Presence<'a> {
+        Presence(Some(is_gone))
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_gone(self) -> bool {
+        self.0.is_some_and(|is_gone| is_gone())
+    }
+}
+
+impl fmt::Debug for Presence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_gone() { "gone" } else { "there" })
+    }
 }
 
 /// An action, described: the one source for dispatch, the permission check, ListCommands, the console and the reference page.

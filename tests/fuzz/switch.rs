@@ -13,7 +13,7 @@ use amibox::modules::Modules;
 use amibox::session::{Login, Session, Transport};
 use amibox::switch::embedded::astdb::Store;
 use amibox::switch::embedded::{self, Embedded};
-use amibox::switch::{Caller, Switch};
+use amibox::switch::{Caller, Presence, Switch};
 use amibox::time::{SwitchMicros, WallMicros};
 
 use crate::FOLDER;
@@ -76,7 +76,7 @@ pub(crate) fn expressions(data: &[u8]) {
         write: Classes::ALL,
         now: SwitchMicros::new(START),
         refuses_functions: false,
-        client: None,
+        presence: Presence::ALWAYS,
     };
     let text = [b"EVAL(", data, b")"].concat();
     for (action, variable, value) in [

@@ -6,6 +6,7 @@
 
 mod http_framing;
 mod policies;
+mod waits;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,9 +20,11 @@ use crate::http::{Answer, Encoding, Page, Request, form, html, mxml};
 use crate::net::wake::wait;
 use crate::net::{Stream, Waker};
 use crate::session::{Login, Session, Transport};
+use crate::switch::Presence;
 
 use super::Web;
 use super::visitors::{Key, Visit};
+use crate::server::presence::{HTTP_GRACE, Watch};
 use crate::server::{clock, random};
 
 /// Who sent a request.
@@ -184,7 +186,9 @@ impl<'r> Client<'r> {
             session.set_certificate(self.stream.certificate_name());
         }
         let arrived = Instant::now();
-        match core.run_for(Some(self.stream.as_fd()), session, message, clock::now(), wire) {
+        let watch = Watch::new(session, self.stream, HTTP_GRACE);
+        let is_gone = || watch.is_gone();
+        match core.run_for(Presence::new(&is_gone), session, message, clock::now(), wire) {
             Then::Continue => session.take_own(wire),
             Then::BehindEvents => {
                 core.bus.settle();

@@ -210,6 +210,8 @@ impl Entry {
 
     fn end(&self, core: &Core) {
         core.sessions.remove(&self.session);
+        // Whatever a request of it waits for ends.
+        self.session.end();
         if let Some(waker) = &self.waiting {
             waker.wake();
         }

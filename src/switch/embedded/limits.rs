@@ -81,7 +81,7 @@ mod tests {
             user: b"u",
             write,
             now: SwitchMicros::new(0),
-            client: None,
+            presence: crate::switch::Presence::ALWAYS,
             refuses_functions,
         };
         let limits = Limits::of(&caller(true, Classes::ALL), &message);

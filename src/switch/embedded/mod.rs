@@ -66,7 +66,7 @@ use crate::modules::Modules;
 use crate::time::{ReadClock, SwitchMicros, WallMicros};
 
 use super::console::{CommandSpec, Outcome, Screen};
-use super::{ActionSpec, Caller, Calls, Prepared, Switch};
+use super::{ActionSpec, Caller, Calls, Prepared, Presence, Switch};
 use actions::{Answer, Ask, Parts, Row};
 use astdb::Store;
 use clock::Steady;
@@ -250,10 +250,11 @@ impl Embedded {
         match answer {
             Answer::Done => {}
             Answer::RereadQueues => drop(self.reread_queues()),
-            Answer::Passes(micros) => self.pass(micros, reply),
+            Answer::Passes(micros) => self.pass(micros, caller.presence, reply),
             Answer::Resets => self.reset(reply),
             Answer::Waits(call) => {
-                let answered = self.shared.wait_for(call);
+                let action_id = message.action_id();
+                let answered = self.shared.wait_for(call, action_id, caller.presence);
                 actions::settle_originate(answered, reply);
             }
         }
@@ -492,8 +493,9 @@ impl Shared {
         count
     }
 
-    /// Waits until a call is settled: whether it was answered.
-    fn wait_for(&self, call: CallId) -> bool {
+    /// Waits until a call is settled: whether it was answered. Where the one who waits goes away, the call goes on without it, as
+    /// with `Async`.
+    fn wait_for(&self, call: CallId, action_id: Option<&[u8]>, presence: Presence<'_>) -> bool {
         let mut inner = self.lock();
         loop {
             if let Some(answered) = inner.engine.outcome(call) {
@@ -503,7 +505,15 @@ impl Shared {
                 return false;
             }
             if self.has_clock.load(Ordering::SeqCst) {
-                inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                let waited = self.settled.wait_timeout(inner, Presence::LOOK_EVERY);
+                inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+                // What looks at a socket does so without the engine.
+                drop(inner);
+                let is_gone = presence.is_gone();
+                inner = self.lock();
+                if is_gone {
+                    return inner.engine.detach(call, action_id);
+                }
                 continue;
             }
             let Some(at) = inner.engine.next_deadline() else { return false };

@@ -334,6 +334,17 @@ impl Engine {
         self.originates.settled.remove(&call)
     }
 
+    /// Nobody waits for a call any more: it goes on as with `Async`. Whether it is, or was, going well.
+    pub(crate) fn detach(&mut self, call: CallId, action_id: Option<&[u8]>) -> bool {
+        match self.originates.calls.get_mut(&call) {
+            Some(call) => {
+                call.request.for_whom = Whose::Event(action_id.map(<[u8]>::to_vec));
+                true
+            }
+            None => self.outcome(call).unwrap_or(false),
+        }
+    }
+
     /// Whether somebody may be waiting for what has become known.
     pub(crate) fn has_outcomes(&self) -> bool {
         !self.originates.settled.is_empty()

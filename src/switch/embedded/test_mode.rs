@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::ami::Reply;
 use crate::ami::reply::Then;
+use crate::switch::Presence;
 use crate::time::SwitchMicros;
 
 use super::astdb::{Entry, Store};
@@ -38,12 +39,12 @@ impl Start {
 
 impl Embedded {
     /// TestAdvance: lets so many microseconds pass on the virtual clock.
-    pub(super) fn pass(&self, micros: u64, reply: &mut Reply<'_>) {
+    pub(super) fn pass(&self, micros: u64, presence: Presence<'_>, reply: &mut Reply<'_>) {
         if !self.shared.is_virtual {
             return reply
                 .error("The clock is a real one: clock = virtual in [test] of amibox.conf lets it be moved");
         }
-        let passed = self.shared.pass(micros);
+        let passed = self.shared.pass(micros, presence);
         let now = SwitchMicros::new(self.shared.lock().engine.now).to_string();
         match passed {
             Ok(()) => reply.start("Success").header("Message", "Time has passed"),
@@ -79,7 +80,7 @@ impl Embedded {
 
 impl Shared {
     /// Lets time pass, one thing that is due after the other, each at its own time.
-    fn pass(&self, micros: u64) -> Result<(), &'static str> {
+    fn pass(&self, micros: u64, presence: Presence<'_>) -> Result<(), &'static str> {
         let mut inner = self.lock();
         let (until, life) = (inner.engine.now.saturating_add(micros), inner.life);
         let mut told = 0;
@@ -90,6 +91,9 @@ impl Shared {
             // Others have their turn, and nobody falls behind the log.
             if let Some(bus) = &self.bus {
                 bus.ease();
+            }
+            if presence.is_gone() {
+                return Err("Nobody waits for it any more");
             }
             inner = self.lock();
             if inner.life != life || self.stopped.load(Ordering::SeqCst) {

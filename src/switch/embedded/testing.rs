@@ -8,7 +8,7 @@ use crate::bus::Bus;
 use crate::config;
 use crate::config::ini::memory::Memory;
 use crate::switch::console::{Outcome, Screen};
-use crate::switch::{Caller, Switch};
+use crate::switch::{Caller, Presence, Switch};
 use crate::time::{SwitchMicros, WallMicros};
 
 use super::Embedded;
@@ -80,7 +80,7 @@ impl Stage {
             write: self.write,
             now: SwitchMicros::new(self.switch.now()),
             refuses_functions: false,
-            client: None,
+            presence: Presence::ALWAYS,
         }
     }
 

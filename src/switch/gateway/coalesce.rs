@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::answer::Answer;
 use super::readonly::changes_nothing;
 use crate::ami::Message;
+use crate::switch::Presence;
 
 /// What is being asked, and what was just answered. `E` is what went wrong where there is no answer.
 pub(crate) struct Coalescer<E> {
@@ -58,6 +59,8 @@ pub(crate) enum Turn<'a, E: Clone> {
     Failed(E),
     /// Ask, for oneself alone.
     Alone,
+    /// Nobody waits for an answer any more.
+    Gone,
 }
 
 /// The duty to tell what came of a question. Dropped, it says that nothing did.
@@ -79,7 +82,8 @@ impl<E: Clone> Coalescer<E> {
         self.lock().window = window;
     }
 
-    /// Wants to ask a server something, and waits so long at the most for another's answer to the same. An action that
+    /// Wants to ask a server something, and waits so long at the most for another's answer to the same, while anybody waits for
+    /// this one. An action that
     /// may change something is everybody's own.
     pub(crate) fn enter(
         &self,
@@ -87,6 +91,7 @@ impl<E: Clone> Coalescer<E> {
         message: &Message,
         now: Instant,
         patience: Duration,
+        presence: Presence<'_>,
     ) -> Turn<'_, E> {
         if self.lock().window.is_zero() || !changes_nothing(message) {
             return Turn::Alone;
@@ -107,9 +112,10 @@ impl<E: Clone> Coalescer<E> {
             };
             let question = entry.question.clone();
             drop(questions);
-            match question.wait(patience) {
+            match question.wait(patience, presence) {
                 Outcome::Answered(answer) => return Turn::Shared(answer),
                 Outcome::Failed(error) => return Turn::Failed(error),
+                Outcome::Open if presence.is_gone() => return Turn::Gone,
                 Outcome::Open => return Turn::Alone,
                 // It is out of the table already: this one asks now, or waits for the next who does.
                 Outcome::Abandoned => {}
@@ -162,11 +168,19 @@ impl<E> Questions<E> {
 }
 
 impl<E: Clone> Question<E> {
-    /// What came of it, or `Open` where that takes too long.
-    fn wait(&self, patience: Duration) -> Outcome<E> {
-        let is_open = |outcome: &mut Outcome<E>| matches!(outcome, Outcome::Open);
-        let waited = self.settled.wait_timeout_while(self.lock(), patience, is_open);
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    /// What came of it, or `Open` where that takes too long, or nobody waits any more.
+    fn wait(&self, patience: Duration, presence: Presence<'_>) -> Outcome<E> {
+        let mut left = patience;
+        loop {
+            let is_open = |outcome: &mut Outcome<E>| matches!(outcome, Outcome::Open);
+            let slice = left.min(Presence::LOOK_EVERY);
+            let waited = self.settled.wait_timeout_while(self.lock(), slice, is_open);
+            let outcome = waited.unwrap_or_else(PoisonError::into_inner).0.clone();
+            left -= slice;
+            if !matches!(outcome, Outcome::Open) || left.is_zero() || presence.is_gone() {
+                return outcome;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome<E>> {
@@ -250,15 +264,24 @@ mod tests {
         let mut told = String::new();
         for (at, server, text) in script {
             let now = start + Duration::from_millis(*at);
-            told.push(match coalescer.enter(server.as_bytes(), &message(text), now, Duration::ZERO) {
-                Turn::Ask(asking) => {
-                    asking.answer(an_answer(1));
-                    'A'
-                }
-                Turn::Shared(_) => 'S',
-                Turn::Failed(()) => 'F',
-                Turn::Alone => 'L',
-            });
+            told.push(
+                match coalescer.enter(
+                    server.as_bytes(),
+                    &message(text),
+                    now,
+                    Duration::ZERO,
+                    Presence::ALWAYS,
+                ) {
+                    Turn::Ask(asking) => {
+                        asking.answer(an_answer(1));
+                        'A'
+                    }
+                    Turn::Shared(_) => 'S',
+                    Turn::Failed(()) => 'F',
+                    Turn::Alone => 'L',
+                    Turn::Gone => 'G',
+                },
+            );
         }
         assert_eq!(told, expect, "{script:?}");
     }
@@ -293,7 +316,7 @@ mod tests {
             check(&[(0, "a", own), (0, "a", own)], "LL");
         }
         let none = Coalescer::<()>::new(Duration::ZERO);
-        let enter = |at| none.enter(b"a", &message("Action=Status"), at, Duration::ZERO);
+        let enter = |at| none.enter(b"a", &message("Action=Status"), at, Duration::ZERO, Presence::ALWAYS);
         let now = Instant::now();
         assert!(matches!((enter(now), enter(now)), (Turn::Alone, Turn::Alone)));
     }
@@ -303,20 +326,23 @@ mod tests {
         let coalescer = Coalescer::new(WINDOW);
         let now = Instant::now();
         let status = message("Action=Status");
-        let Turn::Ask(asking) = coalescer.enter(b"a", &status, now, Duration::MAX) else {
+        let Turn::Ask(asking) = coalescer.enter(b"a", &status, now, Duration::MAX, Presence::ALWAYS) else {
             panic!("not the first")
         };
         std::thread::scope(|scope| {
             let waiters: Vec<_> = (0..3)
                 .map(|_| {
-                    scope.spawn(|| match coalescer.enter(b"a", &status, now, Duration::from_secs(60)) {
-                        Turn::Shared(answer) => Ok(answer.size()),
-                        Turn::Failed(error) => Err(error),
-                        Turn::Ask(asking) => {
-                            asking.answer(an_answer(2));
-                            Err("asked")
+                    scope.spawn(|| {
+                        match coalescer.enter(b"a", &status, now, Duration::from_secs(60), Presence::ALWAYS) {
+                            Turn::Shared(answer) => Ok(answer.size()),
+                            Turn::Failed(error) => Err(error),
+                            Turn::Ask(asking) => {
+                                asking.answer(an_answer(2));
+                                Err("asked")
+                            }
+                            Turn::Alone => Err("alone"),
+                            Turn::Gone => Err("gone"),
                         }
-                        Turn::Alone => Err("alone"),
                     })
                 })
                 .collect();
@@ -345,11 +371,28 @@ mod tests {
     }
 
     #[test]
+    fn one_who_is_gone_waits_for_nobody() {
+        let coalescer = Coalescer::<()>::new(WINDOW);
+        let (now, status) = (Instant::now(), message("Action=Status"));
+        let Turn::Ask(_asking) = coalescer.enter(b"a", &status, now, Duration::ZERO, Presence::ALWAYS) else {
+            panic!("not the first")
+        };
+        let gone = Presence::new(&|| true);
+        assert!(matches!(coalescer.enter(b"a", &status, now, Duration::from_secs(3600), gone), Turn::Gone));
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let coalescer = Coalescer::<()>::new(WINDOW);
         let now = Instant::now();
         let ask = |n: usize, at: Instant| {
-            coalescer.enter(b"a", &message(&format!("Action=Status|X={n}")), at, Duration::ZERO)
+            coalescer.enter(
+                b"a",
+                &message(&format!("Action=Status|X={n}")),
+                at,
+                Duration::ZERO,
+                Presence::ALWAYS,
+            )
         };
         let kept = || {
             let questions = coalescer.lock();

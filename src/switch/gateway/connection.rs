@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -13,6 +12,7 @@ use crate::auth::challenge_key;
 use crate::config::gateway::Upstream;
 use crate::net::client::{self, ClientTls};
 use crate::net::{Stream, Waker};
+use crate::switch::Presence;
 
 use super::answer::{Answer, Collector, Step};
 use super::fault::{Fault, describe};
@@ -102,16 +102,16 @@ impl Connection {
         }
     }
 
-    /// Gathers the whole answer to an action that was sent. `client` is the socket of whoever waits for it; `stray` gets what
+    /// Gathers the whole answer to an action that was sent, as long as somebody waits for it; `stray` gets what
     /// belongs to no answer.
     pub(super) fn gather(
         &mut self,
         mut collector: Collector,
         limit: Limit,
-        client: Option<BorrowedFd<'_>>,
+        presence: Presence<'_>,
         mut stray: impl FnMut(Packet<'_>),
     ) -> Result<Answer, Fault> {
-        let mut patience = Patience { limit, nudge: Some(Instant::now() + NUDGE), leaving: None };
+        let mut patience = Patience { limit, nudge: Some(Instant::now() + NUDGE) };
         loop {
             loop {
                 let packet = match self.packets.decode() {
@@ -131,13 +131,11 @@ impl Connection {
             let untouched = collector.is_untouched();
             let broken = |error: io::Error| Fault::broken(&error, untouched);
             let until = patience.until()?;
-            let watched = client.filter(|_| patience.leaving.is_none()).map(|fd| (fd, PollFlags::RDHUP));
-            let [input, gone] = self.stream.wait_beside(watched, Some(until)).map_err(broken)?;
+            let [input, _] = self.stream.wait_beside(None, Some(until)).map_err(broken)?;
             if input {
                 self.receive(limit.until).map_err(broken)?;
-            } else if gone {
-                // It may have closed its own direction only, and wait for the answer.
-                patience.leaving = Some(Instant::now() + GRACE);
+            } else if presence.is_gone() {
+                return Err(Fault::Gone);
             } else if patience.nudges() && collector.nudge() == Step::Probe {
                 self.probe(&collector)?;
             }
@@ -215,8 +213,6 @@ struct Patience {
     limit: Limit,
     /// When a server that keeps silent is asked whether that was all.
     nudge: Option<Instant>,
-    /// When the answer is given up, because its client has gone.
-    leaving: Option<Instant>,
 }
 
 impl Patience {
@@ -226,11 +222,8 @@ impl Patience {
         if now >= self.limit.until {
             return Err(Fault::Late(self.limit.time));
         }
-        if self.leaving.is_some_and(|at| now >= at) {
-            return Err(Fault::Gone);
-        }
-        let sooner = [self.nudge, self.leaving].into_iter().flatten().min();
-        Ok(sooner.map_or(self.limit.until, |at| at.min(self.limit.until)))
+        let sooner = self.nudge.map_or(self.limit.until, |at| at.min(self.limit.until));
+        Ok(sooner.min(now + Presence::LOOK_EVERY))
     }
 
     /// Whether it is time for the nudge, of which there is one.
@@ -263,10 +256,6 @@ const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a server may refuse to take what is sent: it reads what it is asked even when it is busy.
 const SEND_STALL: Duration = Duration::from_secs(5);
-
-/// How long an answer is still waited for when its client has closed its sending direction: `nc` does so at the end of its
-/// input, and wants its answers.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// After how much silence a server is asked whether there is an answer at all: a few actions of old modules have none.
 const NUDGE: Duration = Duration::from_secs(5);

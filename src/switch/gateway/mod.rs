@@ -35,6 +35,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ami::class::truth;
+use crate::ami::number::leading;
 use crate::ami::{Classes, Event, Message, Reply};
 use crate::bus::Bus;
 use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
@@ -348,8 +349,9 @@ impl Shared {
             let again = readonly::changes_nothing(message);
             server.ask(caller, action, &id, &request, again, limit).map(Arc::new)
         };
-        match self.coalescer.enter(server.name(), message, Instant::now(), limit.time) {
+        match self.coalescer.enter(server.name(), message, Instant::now(), limit.time, caller.presence) {
             Turn::Alone => ask(),
+            Turn::Gone => Err(Fault::Gone),
             Turn::Shared(answer) => {
                 self.coalesced.fetch_add(1, Ordering::Relaxed);
                 Ok(answer)
@@ -489,8 +491,7 @@ fn own_timeout(action: &[u8], message: &Message) -> Duration {
     }
     let is_async =
         std::str::from_utf8(message.value("Async")).is_ok_and(|word| truth(word.as_bytes()) == Some(true));
-    let milliseconds =
-        std::str::from_utf8(message.value("Timeout")).ok().and_then(|text| text.trim().parse().ok());
+    let milliseconds = leading(message.value("Timeout")).and_then(|number| u64::try_from(number).ok());
     if is_async {
         Duration::ZERO
     } else {

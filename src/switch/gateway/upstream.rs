@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::net::Waker;
 use crate::net::client::ClientTls;
 use crate::net::listener::resolve;
 use crate::net::wake::wait_one;
-use crate::switch::{ActionSpec, Caller};
+use crate::switch::{ActionSpec, Caller, Presence};
 
 use super::answer::{Answer, Collector};
 use super::backoff::Backoff;
@@ -220,7 +220,7 @@ impl Upstream {
         let connection = lease.connection.as_mut().expect("a lease holds its connection until it is dropped");
         connection.send(request).map_err(|error| Fault::broken(&error, true))?;
         let collector = Collector::new(id.clone(), action);
-        let answer = connection.gather(collector, limit, caller.client, |_| self.count_stray());
+        let answer = connection.gather(collector, limit, caller.presence, |_| self.count_stray());
         // Whatever else became of it, nobody knows what would still come over that connection: it is closed.
         lease.is_sound = answer.is_ok();
         answer
@@ -257,11 +257,11 @@ impl Upstream {
             } else if now >= limit.until {
                 state.leave(ticket);
                 return Err(Fault::Busy);
-            } else if caller.client.is_some_and(is_gone) {
+            } else if caller.presence.is_gone() {
                 state.leave(ticket);
                 return Err(Fault::Gone);
             }
-            let time = (limit.until - now).min(GLANCE);
+            let time = (limit.until - now).min(Presence::LOOK_EVERY);
             state = called.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -406,7 +406,9 @@ impl Upstream {
                 listener.event(self, packet.text());
             }
         };
-        let answer = connection.gather(Collector::new(id, action.as_bytes()), limit, None, pass_on);
+        let is_stopped = || self.is_stopped();
+        let presence = Presence::new(&is_stopped);
+        let answer = connection.gather(Collector::new(id, action.as_bytes()), limit, presence, pass_on);
         answer.map_err(|fault| fault.told(self.name()))
     }
 
@@ -574,19 +576,11 @@ impl Drop for Lease<'_> {
     }
 }
 
-/// Whether a client has closed its connection, or at least its direction of it.
-fn is_gone(client: BorrowedFd<'_>) -> bool {
-    wait_one(client, PollFlags::RDHUP, Some(Instant::now())).unwrap_or(true)
-}
-
 /// The action that lists channels.
 const CHANNELS: &str = "CoreShowChannels";
 
 /// How long an action waits for a server that has just been lost, or is being tried for the first time.
 const TRY_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often whoever waits for a connection looks whether its client is still there.
-const GLANCE: Duration = Duration::from_millis(200);
 
 /// How long asking for the list of actions and of channels may take, each.
 const LEARN_WITHIN: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! Originate.
 
 use crate::ami::class::truth;
+use crate::ami::number::leading;
 use crate::ami::{Classes, Reply};
 use crate::switch::{ActionSpec, Argument, access};
 
@@ -31,8 +32,9 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     };
     let timeout = match ask.value("Timeout") {
         b"" => DEFAULT_TIMEOUT,
-        text => match number::<u64>(text) {
-            Some(timeout) => timeout,
+        text => match leading(text) {
+            // One below nothing is none.
+            Some(timeout) => u64::try_from(timeout).map_or(LONGEST_TIMEOUT, |own| own.min(LONGEST_TIMEOUT)),
             None => return refuse(reply, "Invalid timeout"),
         },
     };
@@ -61,7 +63,7 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     let request = Request {
         channel: channel.to_vec(),
         what,
-        timeout: timeout.saturating_mul(1000),
+        timeout: timeout * 1000,
         caller: callerid::parse(ask.value("CallerID")),
         account: ask.value("Account").to_vec(),
         variables: variables(ask),
@@ -154,6 +156,8 @@ const CODECS: &[&str] = &[
 
 /// In milliseconds.
 const DEFAULT_TIMEOUT: u64 = 30_000;
+/// An hour: nothing rings for longer. A longer one is this one.
+const LONGEST_TIMEOUT: u64 = 3_600_000;
 /// How many variables a header may hold.
 const MAX_VARIABLES: usize = 128;
 
@@ -175,7 +179,10 @@ pub(super) const ACTIONS: &[Row] = &[Row::new(
             Argument::optional("Priority", "Its priority, or a label."),
             Argument::optional("Application", "An application that the call runs instead of an extension."),
             Argument::optional("Data", "The application's data."),
-            Argument::optional("Timeout", "How long it may ring, in milliseconds; 30000 if nothing is said."),
+            Argument::optional(
+                "Timeout",
+                "How long it may ring, in milliseconds; 30000 if nothing is said, an hour at the most.",
+            ),
             Argument::optional("CallerID", "Who calls: \"Name\" <number>."),
             Argument::optional(
                 "Variable",
