@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::acl::{Acl, Rules};
 use super::complaint::{Complaint, quote};
-use super::ini::Document;
+use super::ini::{Document, Variable};
 use super::listen::{Endpoint, Tls};
 use super::settings::{Settings, header, sections};
 
@@ -31,6 +31,12 @@ pub struct Http {
     /// `session_keep_alive`, in milliseconds: how long a connection is kept for the next request; 0 closes it at once.
     /// Default: 15000.
     pub session_keep_alive: Duration,
+    /// `alloworigin`, ours: the origins of other sites whose pages may use this server, as browsers write them and in lower
+    /// case. Default: none.
+    pub alloworigin: Vec<Vec<u8>>,
+    /// `allowedhosts`, ours: the names that requests may ask for as `Host`, in lower case. Default, `None`: any, but that
+    /// a browser that asks on loopback names this machine.
+    pub allowedhosts: Option<Vec<Vec<u8>>>,
     /// `redirect`: from which path to which address, in order. Default: none.
     pub redirects: Vec<(Vec<u8>, Vec<u8>)>,
     /// `enable_static`, `enablestatic`: whether the static folder is served. Default: no.
@@ -57,6 +63,8 @@ impl Default for Http {
             sessionlimit: 100,
             session_inactivity: Duration::from_millis(30_000),
             session_keep_alive: Duration::from_millis(15_000),
+            alloworigin: Vec::new(),
+            allowedhosts: None,
             redirects: Vec::new(),
             enable_static: false,
             staticdir: "static-http".into(),
@@ -104,6 +112,33 @@ impl Http {
         settings.number("sessionlimit", 1..=MAX_SESSIONS, &mut self.sessionlimit);
         settings.milliseconds("session_inactivity", 1, &mut self.session_inactivity);
         settings.milliseconds("session_keep_alive", 0, &mut self.session_keep_alive);
+        for (line, value) in each(&mut settings, "alloworigin") {
+            match origin(&value) {
+                Some(origin) => self.alloworigin.push(origin),
+                None => settings.warn(
+                    line,
+                    format!(
+                        "alloworigin = {}: an origin expected, as https://dash.example.com or http://10.0.0.5:8080, \
+                         without a path; this value lets nobody in",
+                        quote(&value)
+                    ),
+                ),
+            }
+        }
+        for (line, value) in each(&mut settings, "allowedhosts") {
+            let allowed = self.allowedhosts.get_or_insert_default();
+            match host(&value) {
+                Some(host) => allowed.push(host),
+                None => settings.warn(
+                    line,
+                    format!(
+                        "allowedhosts = {}: the name or address of a host expected, without scheme, port or path; \
+                         this value lets nobody in",
+                        quote(&value)
+                    ),
+                ),
+            }
+        }
         for line in settings.all(&["redirect"]) {
             let mut words = line.value().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
             match (words.next(), words.next(), words.next()) {
@@ -159,9 +194,104 @@ impl Http {
     }
 }
 
+/// The values of all lines of a key, parted by commas, each with its line. A line without any counts as one that is empty:
+/// it is there, and names nobody.
+fn each<'d>(settings: &mut Settings<'d, '_>, key: &'static str) -> Vec<(&'d Variable, Vec<u8>)> {
+    let values = |line: &'d Variable| {
+        let values = line.value().split(|&b| b == b',').map(|value| value.trim_ascii().to_ascii_lowercase());
+        values.map(move |value| (line, value))
+    };
+    settings.all(&[key]).into_iter().flat_map(values).collect()
+}
+
+/// An origin as a browser writes it: a scheme, a host, and the port if it is not the scheme's own.
+fn origin(value: &[u8]) -> Option<Vec<u8>> {
+    let (authority, own_port) = match value.strip_prefix(b"https://") {
+        Some(authority) => (authority, &b":443"[..]),
+        None => (value.strip_prefix(b"http://")?, &b":80"[..]),
+    };
+    let end = authority.iter().rposition(|&b| b == b']').map_or(0, |at| at + 1);
+    let (name, port) = match authority[end..].iter().position(|&b| b == b':') {
+        Some(colon) => (&authority[..end + colon], Some(&authority[end + colon + 1..])),
+        None => (authority, None),
+    };
+    let is_port = |port: &[u8]| {
+        std::str::from_utf8(port).is_ok_and(|port| port.parse::<std::num::NonZeroU16>().is_ok())
+    };
+    if host(name).is_none() || port.is_some_and(|port| !is_port(port)) {
+        return None;
+    }
+    Some(value.strip_suffix(own_port).unwrap_or(value).to_vec())
+}
+
+/// A host's name or address, an IPv6 address in brackets.
+fn host(value: &[u8]) -> Option<Vec<u8>> {
+    let inside = value.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let is_good = match inside {
+        Some(inside) => {
+            std::str::from_utf8(inside).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
+        }
+        None => {
+            !value.is_empty()
+                && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        }
+    };
+    is_good.then(|| value.strip_suffix(b".").unwrap_or(value).to_vec())
+}
+
 const GENERAL: &[u8] = b"general";
 const POST_MAPPINGS: &[u8] = b"post_mappings";
 /// The port of HTTPS here.
 const TLS_PORT: u16 = 8089;
 /// How many connections may be let in: each costs a thread.
 const MAX_SESSIONS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_and_hosts_are_those_of_browsers() {
+        let check = |value: &str, expect: Option<&str>| {
+            let got = origin(value.as_bytes()).map(|origin| String::from_utf8(origin).unwrap());
+            assert_eq!(got.as_deref(), expect, "{value}");
+        };
+        check("https://dash.example.com", Some("https://dash.example.com"));
+        check("https://dash.example.com:443", Some("https://dash.example.com"));
+        check("https://dash.example.com:80", Some("https://dash.example.com:80"));
+        check("http://10.0.0.5:8080", Some("http://10.0.0.5:8080"));
+        check("http://[::1]:80", Some("http://[::1]"));
+        check("http://[::1]", Some("http://[::1]"));
+        for bad in [
+            "",
+            "*",
+            "null",
+            "dash.example.com",
+            "https://",
+            "https://dash.example.com/",
+            "https://a/b",
+            "ftp://a",
+            "https://user@a",
+            "https://a b",
+            "https://a:x",
+            "https://a:0",
+            "https://a:",
+            "https://*.example.com",
+            "https://[::1",
+            "https://:80",
+        ] {
+            check(bad, None);
+        }
+        let check = |value: &str, expect: Option<&str>| {
+            let got = host(value.as_bytes()).map(|host| String::from_utf8(host).unwrap());
+            assert_eq!(got.as_deref(), expect, "{value}");
+        };
+        check("pbx.example.com", Some("pbx.example.com"));
+        check("pbx.example.com.", Some("pbx.example.com"));
+        check("10.0.0.1", Some("10.0.0.1"));
+        check("[fd00::1]", Some("[fd00::1]"));
+        for bad in ["", "*", "http://pbx", "pbx:8088", "pbx/", "fd00::1", "[x]", "a b"] {
+            check(bad, None);
+        }
+    }
+}

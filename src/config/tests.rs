@@ -170,6 +170,19 @@ fn http() {
         ],
     );
     http(
+        "[general]\nalloworigin = https://a, *\nallowedhosts = pbx:80\n",
+        &[
+            "/etc/x/http.conf:2: warning: alloworigin = \"*\": an origin expected, as https://dash.example.com or \
+             http://10.0.0.5:8080, without a path; this value lets nobody in",
+            "/etc/x/http.conf:3: warning: allowedhosts = \"pbx:80\": the name or address of a host expected, without \
+             scheme, port or path; this value lets nobody in",
+        ],
+    );
+    let lists = load_files(&[rest, ("http.conf", "[general]\nalloworigin = https://A, *\nallowedhosts = pbx:80\n")]);
+    let lists = lists.config.unwrap().http;
+    assert_eq!(lists.alloworigin, [b"https://a".to_vec()]);
+    assert_eq!(lists.allowedhosts, Some(Vec::new()), "a list of nobody lets nobody in");
+    http(
         "[/x]\ndeny = 0.0.0.0/0\n[/y]\ntype = restriction\npermit = x\n",
         &[
             "/etc/x/http.conf:1: warning: [/x]: no [general], no [post_mappings], and no \"type = restriction\" in it: the section is skipped",

@@ -32,16 +32,20 @@ enum State {
         over: bool,
         length: usize,
     },
+    /// Behind the carriage return of that line.
+    SizeEnd(u64),
     /// So many bytes of a chunk to come.
     Chunk(u64),
     /// At the line ending of a chunk; whether its carriage return was there.
     ChunkEnd {
         cr: bool,
     },
-    /// In the lines behind the last chunk: the length of the line so far, and of all of them.
+    /// In the lines behind the last chunk: the length of the line so far, and of all of them; whether the last byte was
+    /// a carriage return.
     Trailer {
         line: usize,
         length: usize,
+        cr: bool,
     },
     Done,
 }
@@ -82,16 +86,21 @@ impl Decoder {
                 State::Size { value, digits, over, length } => {
                     self.size(byte, value, digits, over, length)?
                 }
+                State::SizeEnd(0) if byte == b'\n' => State::TRAILER,
+                State::SizeEnd(value) if byte == b'\n' => State::Chunk(value),
                 State::ChunkEnd { cr: false } if byte == b'\r' => State::ChunkEnd { cr: true },
-                State::ChunkEnd { .. } if byte == b'\n' => State::SIZE,
-                State::ChunkEnd { .. } => return Err(Page::BODY),
+                State::ChunkEnd { cr: true } if byte == b'\n' => State::SIZE,
+                State::SizeEnd(_) | State::ChunkEnd { .. } => return Err(Page::BODY),
                 State::Trailer { length, .. } if length >= MAX_TRAILER => return Err(Page::BODY),
-                State::Trailer { line: 0, .. } if byte == b'\n' => State::Done,
-                State::Trailer { length, .. } if byte == b'\n' => {
-                    State::Trailer { line: 0, length: length + 1 }
+                State::Trailer { line: 0, cr: true, .. } if byte == b'\n' => State::Done,
+                State::Trailer { length, cr: true, .. } if byte == b'\n' => {
+                    State::Trailer { line: 0, length: length + 1, cr: false }
                 }
-                State::Trailer { line, length } => {
-                    State::Trailer { line: line + usize::from(byte != b'\r'), length: length + 1 }
+                State::Trailer { cr: true, .. } => return Err(Page::BODY),
+                State::Trailer { .. } if byte == b'\n' => return Err(Page::BODY),
+                State::Trailer { line, length, .. } => {
+                    let cr = byte == b'\r';
+                    State::Trailer { line: line + usize::from(!cr), length: length + 1, cr }
                 }
             };
         }
@@ -111,15 +120,17 @@ impl Decoder {
         Step { used: skipped + count, content: &input[..count] }
     }
 
+    /// A line ends in a carriage return and a line feed, and holds neither of them alone: what reads such a line in
+    /// another way, before us or behind us, would find other requests in it. (RFC 9112, section 7.1.)
     fn size(&self, byte: u8, value: u64, digits: u8, over: bool, length: usize) -> Result<State, Page> {
         match byte {
-            b'\n' if digits == 0 => Err(Page::BODY),
-            b'\n' if value == 0 => Ok(State::Trailer { line: 0, length: 0 }),
-            b'\n' if value > self.allowed => Err(Page::BODY_SIZE),
-            b'\n' => Ok(State::Chunk(value)),
+            b'\n' => Err(Page::BODY),
+            b'\r' if digits == 0 => Err(Page::BODY),
+            b'\r' if value > self.allowed => Err(Page::BODY_SIZE),
+            b'\r' => Ok(State::SizeEnd(value)),
             _ if length >= MAX_CHUNK_LINE => Err(Page::BODY),
             _ if over => Ok(State::Size { value, digits, over, length: length + 1 }),
-            b';' | b' ' | b'\t' | b'\r' if digits > 0 => {
+            b';' | b' ' | b'\t' if digits > 0 => {
                 Ok(State::Size { value, digits, over: true, length: length + 1 })
             }
             _ => {
@@ -136,6 +147,7 @@ impl Decoder {
 
 impl State {
     const SIZE: State = State::Size { value: 0, digits: 0, over: false, length: 0 };
+    const TRAILER: State = State::Trailer { line: 0, length: 0, cr: false };
 }
 
 /// How much content a form may hold. (http/content-length-too-large.)
@@ -193,8 +205,24 @@ mod tests {
         check(length(17), "", Err(Page::BODY_SIZE));
         let chunked = Framing::Chunked;
         check(chunked, "3\r\nabc\r\n0\r\n\r\nGET", Ok(("abc", 13, true)));
-        check(chunked, "3\nabc\n0\n\n", Ok(("abc", 9, true)));
         check(chunked, "1;a=b\r\nx\r\n0002 \r\nyz\r\n0\r\nA: b\r\n\r\nGET", Ok(("xyz", 32, true)));
+        // Bare line feeds and carriage returns.
+        for text in [
+            "3\nabc\r\n0\r\n\r\n",
+            "3;a\nabc\r\n",
+            "3\r\nabc\n0\r\n\r\n",
+            "3\rxx\r\nabc\r\n",
+            "3;a\rb\r\nabc\r\n",
+            "0\n\r\n",
+            "0\r\n\n",
+            "0\r\nA: b\n\r\n",
+            "0\r\nA\rb\r\n\r\n",
+            "3\r\nabc\r0\r\n",
+            "3\r\r\n",
+            "0\r\n\r\r\n",
+        ] {
+            check(chunked, text, Err(Page::BODY));
+        }
         check(chunked, "3\r\nab", Ok(("ab", 5, false)));
         check(chunked, "10\r\n0123456789abcdef\r\n0\r\n\r\n", Ok(("0123456789abcdef", 27, true)));
         check(chunked, "11\r\n", Err(Page::BODY_SIZE));

@@ -10,6 +10,17 @@ pub const NAME: &str = "mansession_id";
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(u128);
 
+/// With which requests a browser sends the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// With those of our own site's pages.
+    Site,
+    /// The same, over TLS alone.
+    SecureSite,
+    /// With those of any page, over TLS alone.
+    Everywhere,
+}
+
 impl SessionId {
     /// An id of these bits, which are to be random. Zero names no session.
     pub fn new(bits: u128) -> SessionId {
@@ -34,15 +45,18 @@ impl SessionId {
         Some(SessionId(number))
     }
 
-    /// The value of a `Set-Cookie` header. Scripts cannot read the cookie, and other sites cannot send it; over TLS it is
-    /// not sent without.
-    pub fn set_cookie(self, max_age: u64, secure: bool) -> Vec<u8> {
+    /// The value of a `Set-Cookie` header. Scripts cannot read the cookie.
+    pub fn set_cookie(self, max_age: u64, scope: Scope) -> Vec<u8> {
         let mut value = Vec::with_capacity(112);
-        let secure = if secure { "; Secure" } else { "" };
+        let scope = match scope {
+            Scope::Site => "Strict",
+            Scope::SecureSite => "Strict; Secure",
+            Scope::Everywhere => "None; Secure",
+        };
         // Writing to a vector cannot fail.
         let _ = write!(
             value,
-            "{NAME}=\"{:032x}\"; Version=1; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}",
+            "{NAME}=\"{:032x}\"; Version=1; Max-Age={max_age}; HttpOnly; SameSite={scope}",
             self.0
         );
         value
@@ -113,12 +127,14 @@ mod tests {
 
     #[test]
     fn a_cookie_is_for_this_site_alone() {
-        let check = |secure, expect: &str| {
-            assert_eq!(String::from_utf8(SessionId::new(0x1f).set_cookie(60, secure)).unwrap(), expect);
+        let check = |scope, expect: &str| {
+            assert_eq!(String::from_utf8(SessionId::new(0x1f).set_cookie(60, scope)).unwrap(), expect);
         };
-        let plain = "mansession_id=\"0000000000000000000000000000001f\"; Version=1; Max-Age=60; HttpOnly; SameSite=Strict";
-        check(false, plain);
-        check(true, &format!("{plain}; Secure"));
+        let plain =
+            "mansession_id=\"0000000000000000000000000000001f\"; Version=1; Max-Age=60; HttpOnly; SameSite=";
+        check(Scope::Site, &format!("{plain}Strict"));
+        check(Scope::SecureSite, &format!("{plain}Strict; Secure"));
+        check(Scope::Everywhere, &format!("{plain}None; Secure"));
         assert_eq!(format!("{:?}", SessionId::new(0x1f)), "SessionId(..)");
     }
 }

@@ -5,6 +5,7 @@
 
 mod blocks;
 pub mod body;
+pub mod browser;
 pub mod buffer;
 pub mod cookie;
 pub mod digest;

@@ -48,6 +48,10 @@ impl Answer {
         let mut answer = Answer::new(page.status, page.reason);
         answer.close = page.close;
         answer.header("Content-type", "text/html");
+        answer.header("Content-Security-Policy", PAGE_POLICY);
+        if page.status == 503 {
+            answer.header("Retry-After", RETRY_AFTER);
+        }
         page.write(server, &mut answer.body);
         answer
     }
@@ -99,6 +103,7 @@ impl Answer {
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(frame.date.as_bytes());
         out.extend_from_slice(if self.close { b"\r\nConnection: close\r\n" } else { b"\r\n" });
+        out.extend_from_slice(FOR_BROWSERS);
         if !self.cacheable {
             out.extend_from_slice(b"Cache-Control: no-cache, no-store\r\n");
         }
@@ -150,8 +155,35 @@ impl Page {
         Page::closing(403, "Access Denied", "You do not have permission to access the requested URL.");
     /// By the user's own address rules. (http/digest-barred.)
     pub const DENIED: Page = Page::closing(403, "Permission denied", "Permission denied");
+    /// Two `Host` headers.
+    pub const HOSTS: Page = Page::closing(400, "Bad Request", "More than one Host in request");
     /// A page of another site asks a browser to act here.
-    pub const CROSS_SITE: Page = Page::closing(403, "Forbidden", "Request from another site");
+    pub const CROSS_SITE: Page = Page::closing(
+        403,
+        "Forbidden",
+        "Request from another site: its Origin or Referer is not this server. \
+         To let pages of that site in, name it in alloworigin in http.conf.",
+    );
+    /// A browser logs in by a link, and does not say whose.
+    pub const LOGIN_BY_LINK: Page = Page::closing(
+        403,
+        "Forbidden",
+        "Login by a link: a browser that does not say which page made it ask logs in by POST only. \
+         Use the form at /manager.",
+    );
+    /// A browser acts by a link, with credentials that it has kept, and does not say whose.
+    pub const ACTION_BY_LINK: Page = Page::closing(
+        403,
+        "Forbidden",
+        "Action by a link: a browser that does not say which page made it ask may look by GET, and acts by POST only. \
+         Use the form at /amanager.",
+    );
+    /// A name leads a browser here that is not ours.
+    pub const HOST: Page = Page::closing(
+        403,
+        "Forbidden",
+        "The Host of the request is no name of this server. To serve it under that name, add it to allowedhosts in http.conf.",
+    );
     /// (http/not-found.)
     pub const NOT_FOUND: Page =
         Page::staying(404, "Not Found", "The requested URL was not found on this server.");
@@ -172,6 +204,18 @@ impl Page {
     pub const TRANSFER_ENCODING: Page = Page::closing(501, "Unimplemented", "Unsupported Transfer-Encoding.");
     /// As many sessions as there may be.
     pub const BUSY: Page = Page::closing(503, "Service Unavailable", "Too many sessions");
+    /// As many connections as there may be, in all or from one network. (http.conf: sessionlimit.)
+    pub const CONNECTIONS: Page = Page::closing(
+        503,
+        "Service Unavailable",
+        "Too many connections: sessionlimit in http.conf is reached",
+    );
+    /// As many requests of one user as may be answered at once.
+    pub const USER_BUSY: Page = Page::staying(
+        503,
+        "Service Unavailable",
+        "Too many requests of this user are being answered: three quarters of sessionlimit in http.conf",
+    );
     /// A version other than 1.0 and 1.1.
     pub const VERSION: Page =
         Page::closing(505, "HTTP Version Not Supported", "HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -191,6 +235,20 @@ impl Page {
         out.extend_from_slice(b"</body></html>\r\n");
     }
 }
+
+/// What browsers are told with every answer: its type is the one that it says, and where it came from is for this site
+/// alone, since addresses may hold secrets. Not `no-referrer`: then a browser would not say of our own forms that they
+/// are ours.
+const FOR_BROWSERS: &[u8] = b"X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n";
+
+/// What the pages of our making may do in a browser: show themselves, in their own style, and send their own forms. The
+/// answers of AMI are shown in them, which others have sent.
+pub const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; \
+    frame-ancestors 'self'";
+
+/// After how many seconds a client that was refused for want of a place may try again. Places become free as soon as
+/// any answer is out.
+const RETRY_AFTER: &str = "1";
 
 /// A byte that would end its line becomes a blank.
 fn in_line(byte: u8) -> u8 {
@@ -237,7 +295,10 @@ mod tests {
         assert_eq!(
             written(&Answer::page(&Page::NOT_FOUND, b"A & B"), "A & B", false),
             "HTTP/1.1 404 Not Found\r\nServer: A & B\r\nDate: Mon, 23 Nov 2026 04:18:02 GMT\r\n\
-             Cache-Control: no-cache, no-store\r\nContent-type: text/html\r\nContent-Length: 241\r\n\r\n\
+             X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n\
+             Cache-Control: no-cache, no-store\r\nContent-type: text/html\r\n\
+             Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'self'\r\nContent-Length: 241\r\n\r\n\
              <!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\r\n<html><head>\r\n\
              <title>404 Not Found</title>\r\n</head><body>\r\n<h1>Not Found</h1>\r\n\
              <p>The requested URL was not found on this server.</p>\r\n<hr />\r\n\
@@ -254,6 +315,7 @@ mod tests {
         assert_eq!(
             written(&answer, "", true),
             "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 04:18:02 GMT\r\nConnection: close\r\n\
+             X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n\
              Cache-Control: no-cache, no-store\r\nContent-type: text/plain\r\nX: a  Set-Cookie: b\r\n\
              Content-Length: 3\r\n\r\n"
         );
@@ -261,6 +323,7 @@ mod tests {
         assert_eq!(
             written(&redirect, "pbx", false),
             "HTTP/1.1 302 Moved Temporarily\r\nServer: pbx\r\nDate: Mon, 23 Nov 2026 04:18:02 GMT\r\n\
+             X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n\
              Location: /new\r\nContent-Length: 0\r\n\r\n"
         );
     }

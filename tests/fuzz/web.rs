@@ -1,7 +1,7 @@
 //! HTTP's decoders: heads, bodies, forms, uploads, credentials.
 
 use amibox::http::body::{Decoder, Framing, MAX_FORM};
-use amibox::http::cookie::SessionId;
+use amibox::http::cookie::{Scope, SessionId};
 use amibox::http::digest::{Credentials, Nonces};
 use amibox::http::multipart::{self, Item, Malformed, Multipart};
 use amibox::http::request::{HeadScan, MAX_HEAD, MAX_LINE};
@@ -16,7 +16,14 @@ pub(crate) fn heads(data: &[u8]) {
     let Ok(Some(length)) = whole else { return };
     assert!(length <= MAX_HEAD);
     let Ok(request) = Request::parse(&data[..length]) else { return };
-    let _ = (request.is_cross_site(), form::is_form(request.content_type), format!("{request:?}"));
+    let _ = (
+        request.site(),
+        request.is_from_browser(),
+        request.host_name(),
+        request.is_of_origin(&[]),
+        form::is_form(request.content_type),
+        format!("{request:?}"),
+    );
     credentials(request.authorization);
     credentials(request.cookie);
     credentials(request.query);
@@ -141,7 +148,7 @@ pub(crate) fn credentials(data: &[u8]) {
         );
     }
     if let Some(id) = SessionId::from_header(data) {
-        let cookie = id.set_cookie(60, false);
+        let cookie = id.set_cookie(60, Scope::Site);
         assert_eq!(SessionId::from_header(&cookie), Some(id));
     }
     for (name, value) in form::parameters(data) {

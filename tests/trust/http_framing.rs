@@ -113,3 +113,50 @@ fn any_two_requests_follow_each_other_on_one_connection() {
     }
     assert!(!server.log().contains("panicked"), "{}", server.log_tail());
 }
+
+/// What is sent behind a request to see whether something takes it for another one: its answer shows the counters.
+const SECOND: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// Sends that and the second request at once: the status of the first answer, and whether the second was answered.
+fn smuggle(server: &RunningServer, request: &str) -> (String, bool) {
+    let mut conn = server.connect(Door::Http);
+    conn.send(format!("{request}{SECOND}").as_bytes()).expect("the server reads requests");
+    let text = String::from_utf8_lossy(&conn.rest(ANSWER_LIMIT)).into_owned();
+    let status = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    (status, text.contains("amibox_http_requests"))
+}
+
+#[test]
+fn a_body_ends_in_one_place_alone() {
+    let server = start();
+    let chunked = "POST /rawman HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        Transfer-Encoding: chunked\r\n";
+    let check = |request: &str, status: &str| {
+        // A request that is refused ends its connection: nothing behind it is read.
+        let expect = (status.to_owned(), status == "200");
+        assert_eq!(smuggle(&server, request), expect, "{}", request.escape_debug());
+    };
+    let body = |body: &str, status| check(&format!("{chunked}\r\n{body}"), status);
+    body("3\r\na=1\r\n0\r\n\r\n", "200");
+    body("3 ;x=y\r\na=1\r\n0\r\nT: 1\r\n\r\n", "200");
+    body("3\na=1\r\n0\r\n\r\n", "400");
+    body("3\r\na=1\n0\r\n\r\n", "400");
+    body("3\rxx\na=1\r\n0\r\n\r\n", "400");
+    body("2;\nxx\r\n50\r\n0\r\n\r\n", "400");
+    body("3\r\na=10\r\n\r\n", "400");
+    body("0\r\nA: b\n\n", "400");
+    body("0\n\n", "400");
+    body("0x3\r\na=1\r\n0\r\n\r\n", "400");
+    body(" 3\r\na=1\r\n0\r\n\r\n", "400");
+    check(&format!("{chunked}Content-Length: 6\r\n\r\n0\r\n\r\nG"), "400");
+    check(&format!("{chunked}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "501");
+    let head = "POST /rawman HTTP/1.1\r\nHost: x\r\n";
+    check(&format!("{head}Transfer-Encoding: identity\r\nContent-Length: 3\r\n\r\na=1"), "400");
+    check(&format!("{head}Content-Length: 3\r\nContent-Length: 0\r\n\r\na=1"), "400");
+    check(
+        "POST /rawman HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "501",
+    );
+    check("GET /rawman HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400");
+    check("GET /rawman HTTP/1.1\r\n\r\n", "200");
+}

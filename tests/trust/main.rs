@@ -4,6 +4,7 @@
 //!     cargo test --test trust                every one
 //!     cargo test --test trust admission::    one kind
 
+mod browsers;
 mod http_framing;
 mod policies;
 mod waits;

@@ -3,6 +3,7 @@
 //! It reads requests one after another, finds what each is for, and writes one answer for each. What pages do is in the
 //! files beside this one.
 
+mod browsers;
 mod doors;
 mod input;
 mod metrics;
@@ -12,6 +13,7 @@ mod statics;
 mod uploads;
 mod visitors;
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,8 +21,9 @@ use std::time::{Duration, Instant};
 use crate::actions::Core;
 use crate::config::Config;
 use crate::http::body::{MAX_DISCARD, MAX_FORM};
+use crate::http::cookie::SessionId;
 use crate::http::digest::Nonces;
-use crate::http::response::Frame;
+use crate::http::response::{Frame, PAGE_POLICY};
 use crate::http::{Answer, Encoding, Method, Page, Request, cookie, form, html};
 use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
@@ -84,7 +87,8 @@ impl Web {
         if let Err(error) = stream.handshake(Instant::now() + FIRST_REQUEST) {
             return log::debug!("{peer}: {error}");
         }
-        let mut connection = Connection::new(core, self, &stream);
+        let issued = Cell::new(None);
+        let mut connection = Connection::new(core, self, &stream, &issued);
         if let Err(error) = connection.run() {
             log::debug!("{peer}: {error}");
         }
@@ -98,6 +102,8 @@ struct Connection<'a> {
     stream: &'a Stream,
     input: Input<'a>,
     out: Vec<u8>,
+    /// The session's id that was last given on it.
+    issued: &'a Cell<Option<SessionId>>,
     /// The second that `date` is of.
     second: u64,
     date: String,
@@ -107,9 +113,14 @@ struct Connection<'a> {
 type Response = (Answer, Option<Content>);
 
 impl<'a> Connection<'a> {
-    fn new(core: &'a Core, web: &'a Web, stream: &'a Stream) -> Connection<'a> {
+    fn new(
+        core: &'a Core,
+        web: &'a Web,
+        stream: &'a Stream,
+        issued: &'a Cell<Option<SessionId>>,
+    ) -> Connection<'a> {
         let input = Input::new(stream);
-        Connection { core, web, stream, input, out: Vec::new(), second: 0, date: String::new() }
+        Connection { core, web, stream, input, out: Vec::new(), issued, second: 0, date: String::new() }
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -150,6 +161,7 @@ impl<'a> Connection<'a> {
         let (mut answer, content) = self
             .respond(config, request, parameters)
             .unwrap_or_else(|page| (Answer::page(&page, server), None));
+        browsers::share(&config.http, request, &mut answer);
         answer.close |= request.close || config.http.session_keep_alive.is_zero();
         let head_only = request.method == Method::Head;
         self.tell_time();
@@ -176,6 +188,7 @@ impl<'a> Connection<'a> {
         if routes::is_restricted(http, request.path, self.stream.peer().ip()) {
             return Err(Page::RESTRICTED);
         }
+        browsers::check_host(http, request, self.stream)?;
         let ami = config.manager.enabled && config.manager.webenabled;
         let route = routes::find(http, Offers { ami, metrics: config.amibox.metrics }, request.path);
         let only = |methods: &[Method]| match methods.contains(&request.method) {
@@ -191,7 +204,9 @@ impl<'a> Connection<'a> {
             }
             Route::Redirect(to) => self.without_body(config, request, || Ok((Answer::redirect(to), None))),
             Route::NotFound => self.without_body(config, request, || Err(Page::NOT_FOUND)),
-            Route::Ami { .. } | Route::Upload(_) => self.without_body(config, request, || Err(Page::METHOD)),
+            Route::Ami { .. } | Route::Upload(_) => self.without_body(config, request, || {
+                Ok((browsers::preflight(http, request).ok_or(Page::METHOD)?, None))
+            }),
             Route::Status => self.without_body(config, request, || {
                 only(&[Method::Get, Method::Head])?;
                 Ok((status(config, request), None))
@@ -273,7 +288,7 @@ impl<'a> Connection<'a> {
     where
         'a: 'r,
     {
-        Client { core: self.core, web: self.web, stream: self.stream, config, request }
+        Client { core: self.core, web: self.web, stream: self.stream, config, request, issued: self.issued }
     }
 
     /// Answers what is no request; the connection ends with it.
@@ -331,6 +346,8 @@ fn status(config: &Config, request: &Request<'_>) -> Answer {
     }
     let mut answer = Answer::ok();
     answer.header("Content-type", "text/html");
+    answer.header("X-Frame-Options", "SAMEORIGIN");
+    answer.header("Content-Security-Policy", PAGE_POLICY);
     let variables: Vec<_> = form::parameters(request.query).collect();
     let cookies: Vec<_> =
         cookie::others(request.cookie).map(|(name, value)| (name.into(), value.into())).collect();

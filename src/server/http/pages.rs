@@ -1,5 +1,6 @@
 //! The AMI pages: who asks, which session that is, and what the action's answer looks like.
 
+use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -14,27 +15,30 @@ use crate::ami::{Classes, Message};
 use crate::auth::Failure;
 use crate::config::Config;
 use crate::config::manager::User;
-use crate::http::cookie::SessionId;
+use crate::http::browser::Site;
+use crate::http::cookie::{Scope, SessionId};
 use crate::http::digest::{self, Credentials};
+use crate::http::response::PAGE_POLICY;
 use crate::http::{Answer, Encoding, Page, Request, form, html, mxml};
 use crate::net::wake::wait;
 use crate::net::{Stream, Waker};
 use crate::session::{Login, Session, Transport};
 use crate::switch::Presence;
 
-use super::Web;
 use super::visitors::{Key, Visit};
+use super::{Web, browsers};
 use crate::server::presence::{HTTP_GRACE, Watch};
 use crate::server::{clock, random};
 
 /// Who sent a request.
-#[derive(Clone, Copy)]
 pub(super) struct Client<'r> {
     pub(super) core: &'r Core,
     pub(super) web: &'r Web,
     pub(super) stream: &'r Stream,
     pub(super) config: &'r Config,
     pub(super) request: &'r Request<'r>,
+    /// The session's id that was last given on this connection.
+    pub(super) issued: &'r Cell<Option<SessionId>>,
 }
 
 /// A request's parameters as a message, and the bytes of its answer. Made to be used again.
@@ -71,10 +75,14 @@ impl<'r> Client<'r> {
         digest: bool,
         parameters: &mut Parameters,
     ) -> Result<Answer, Page> {
-        // Browsers do what any page tells them: one of another site may show ours, but not act here.
-        if self.request.is_cross_site() && !parameters.message.is_empty() {
-            return Err(Page::CROSS_SITE);
-        }
+        // Over TLS, sites of `alloworigin` get a cookie that browsers send for any page.
+        let shares_cookie = self.stream.is_tls() && !self.config.http.alloworigin.is_empty();
+        browsers::check_action(
+            &self.config.http,
+            self.request,
+            &parameters.message,
+            digest || shares_cookie,
+        )?;
         if digest { self.by_digest(encoding, parameters) } else { self.by_cookie(encoding, parameters) }
     }
 
@@ -86,7 +94,7 @@ impl<'r> Client<'r> {
     /// Whether it may upload: with the cookie of a session that has the class config, and not for another site. Whoever has
     /// `allowaction` lines may do nothing else.
     pub(super) fn check_upload(&self) -> Result<(), Page> {
-        if self.request.is_cross_site() {
+        if browsers::site(&self.config.http, self.request) == Site::Other {
             return Err(Page::CROSS_SITE);
         }
         let login = self.known().and_then(|visit| visit.session.login());
@@ -96,19 +104,41 @@ impl<'r> Client<'r> {
     }
 
     fn by_cookie(&self, encoding: Encoding, parameters: &mut Parameters) -> Result<Answer, Page> {
-        let (visit, id) = match self.known().zip(self.cookie()) {
-            Some(known) => known,
+        let (visit, mut id, is_new) = match self.known().zip(self.cookie()) {
+            Some((visit, id)) => (visit, id, false),
             None => {
-                let id = SessionId::new(u128::from(random()) << 64 | u128::from(random()));
-                (self.begin(Key::Cookie(id)).ok_or(Page::BUSY)?, id)
+                let id = SessionId::new(random_bits());
+                (self.begin(Key::Cookie(id)).ok_or(Page::BUSY)?, id, true)
             }
         };
+        let was_logged_in = visit.session.may().is_some();
         self.perform(&visit, parameters);
+        if !was_logged_in && !is_new && !self.keeps_id(id) && visit.session.may().is_some() {
+            let next = SessionId::new(random_bits());
+            self.web.visitors.rename(Key::Cookie(id), Key::Cookie(next));
+            id = next;
+        }
+        self.issued.set(Some(id));
         let mut answer = self.encoded(encoding, html::Form::Manager, parameters);
         let max_age = self.config.manager.httptimeout.as_secs();
-        answer.header("Set-Cookie", id.set_cookie(max_age, self.stream.is_tls()));
+        let scope = match (
+            browsers::needs_cookie_elsewhere(&self.config.http, self.request, self.stream),
+            self.stream.is_tls(),
+        ) {
+            (true, _) => Scope::Everywhere,
+            (false, true) => Scope::SecureSite,
+            (false, false) => Scope::Site,
+        };
+        answer.header("Set-Cookie", id.set_cookie(max_age, scope));
         answer.header("Pragma", "SuppressEvents");
         Ok(answer)
+    }
+
+    /// Whether a session that logs in keeps its id: an id that somebody else was given, and planted in this client, is
+    /// not to become that of the login. It keeps one that it was given on this very connection, if it is no browser,
+    /// and no proxy says that several share the connection. (http/cookie-kept-before-login.)
+    fn keeps_id(&self, id: SessionId) -> bool {
+        self.issued.get() == Some(id) && !self.request.is_from_browser() && !self.request.is_forwarded
     }
 
     /// Every request proves itself; a nonce that lasts keeps its session, so that WaitEvent has something to wait for.
@@ -236,8 +266,8 @@ impl<'r> Client<'r> {
         encoding.encode(&parameters.wire, names, form, &mut answer.body);
         answer.header("Content-type", encoding.content_type());
         // An answer holds what others have sent: it is not to be run, nor shown within somebody else's page.
-        answer.header("X-Content-Type-Options", "nosniff");
         answer.header("X-Frame-Options", "SAMEORIGIN");
+        answer.header("Content-Security-Policy", PAGE_POLICY);
         answer
     }
 
@@ -290,6 +320,11 @@ impl<'r> Client<'r> {
     fn elapsed(&self) -> u64 {
         self.web.started.elapsed().as_micros() as u64 + 1
     }
+}
+
+/// 128 random bits.
+fn random_bits() -> u128 {
+    u128::from(random()) << 64 | u128::from(random())
 }
 
 /// The answer to WaitEvent. What the log has let go meanwhile is lost to a client that comes so late.

@@ -45,8 +45,6 @@ pub(super) fn answer(
     answer.header("Content-type", files::content_type(&path).as_bytes());
     answer.header("ETag", tag);
     answer.header("Last-Modified", Date::from_micros(changed.as_micros() as u64).http().to_string());
-    // What is text here is not to be run there.
-    answer.header("X-Content-Type-Options", "nosniff");
     let content = (!fresh).then_some(Content { file, length: metadata.len() });
     Ok((answer, content))
 }
