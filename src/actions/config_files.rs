@@ -163,7 +163,9 @@ fn list_categories(call: &Call<'_>, reply: &mut Reply<'_>) {
     };
     reply.start("Success");
     let mut any = false;
-    for (c, found) in document.select(None, &Selector::default()).enumerate() {
+    // (config/listcategories-match-header.)
+    let selector = Selector::parse(call.message.value("Match"));
+    for (c, found) in document.select(None, &selector).enumerate() {
         any = true;
         reply.header(&format!("Category-{c:06}"), found.name());
     }
@@ -180,10 +182,10 @@ fn update_config(call: &Call<'_>, reply: &mut Reply<'_>) {
     }
     // What cannot be reloaded has been written all the same. (config/update-reload-unknown.)
     let reload = call.message.value("Reload");
-    if truth(reload) == Some(true) {
-        call.core.reload(None, call.now);
-    } else if !reload.is_empty() {
-        call.core.reload(Some(reload), call.now);
+    // (config/updateconfig-reload-no.)
+    if truth(reload) != Some(false) && !reload.is_empty() {
+        let module = if truth(reload) == Some(true) { None } else { Some(reload) };
+        call.core.reload(module, call.now);
     }
 }
 
@@ -277,9 +279,10 @@ const FILE: Argument = Argument::required(
 const CATEGORY: Argument = Argument::optional("Category", "Only categories of this name, in any case.");
 const FILTER: Argument = Argument::optional(
     "Filter",
-    "Only categories that hold, for each name=expression given, a variable of that name whose value fits the POSIX extended \
-     expression. TEMPLATES=include or TEMPLATES=restrict among them ask for templates too, or only.",
+    "Only categories that hold, for each name=value given, a variable that matches both, which are POSIX extended expressions. \
+     TEMPLATES=include or TEMPLATES=restrict among them ask for templates too, or only.",
 );
+const MATCH: Argument = Argument::optional("Match", "Only some categories, as Filter of GetConfig says it.");
 
 pub(super) const ACTIONS: &[Row] = &[
     Row::own(
@@ -309,8 +312,9 @@ pub(super) const ACTIONS: &[Row] = &[
             "ListCategories",
             Classes::CONFIG,
             "List the categories of a configuration file.",
-            &[FILE],
-            "Answers with a header Category-000000 for each category in the order of the file, templates left out.",
+            &[FILE, MATCH],
+            "Answers with a header Category-000000 for each category in the order of the file, without templates unless Match asks \
+             for them.",
         ),
         list_categories,
     ),

@@ -72,8 +72,9 @@ fn module_load(call: &Call<'_>, reply: &mut Reply<'_>) {
     if kind == b"reload" {
         return load_reload(call, name, reply);
     }
-    if !matches!(kind.as_slice(), b"load" | b"unload" | b"refresh") || name.is_empty() {
-        return reply.error("Incomplete ModuleLoad action.");
+    let incomplete = "Incomplete ModuleLoad action.";
+    if name.is_empty() {
+        return reply.error(incomplete);
     }
     let Some(module) = by_file(name) else {
         return reply.error(match leaves_folder(name) {
@@ -83,6 +84,8 @@ fn module_load(call: &Call<'_>, reply: &mut Reply<'_>) {
     };
     let modules = &call.core.modules;
     match kind.as_slice() {
+        // The module is looked for first. (core/moduleload-type-after-module.)
+        kind if !matches!(kind, b"load" | b"unload" | b"refresh") => return reply.error(incomplete),
         b"load" if modules.load(module) => reply.success("Module loaded."),
         b"load" => return reply.error("Could not load module."),
         b"unload" if modules.unload(module) => reply.success("Module unloaded."),

@@ -188,6 +188,7 @@ impl Document {
         for index in self.chosen(operation, options)? {
             let variables = &mut self.categories[index].variables;
             if let Some(variable) = variables.iter_mut().find(|variable| operation.means(variable)) {
+                variable.name.clone_from(&operation.variable);
                 variable.value = value.to_vec();
                 variable.arrow |= arrow;
                 variable.origin = match variable.origin {
@@ -201,7 +202,8 @@ impl Document {
         if done { Ok(()) } else { Err(EditError::NotDone) }
     }
 
-    /// Removes every variable of that name, or of that name and value, or the one that stands on that line.
+    /// Removes the variable that stands on that line, or every one of that name, or of that name and value. A line decides
+    /// alone. (config/update-delete-line-decides.)
     fn delete(&mut self, operation: &Operation, options: &Options) -> Result<(), EditError> {
         if operation.variable.is_empty() && operation.line.is_empty() {
             return Err(EditError::Problem);
@@ -210,7 +212,7 @@ impl Document {
         for index in self.chosen(operation, options)? {
             let variables = &mut self.categories[index].variables;
             let before = variables.len();
-            if !operation.variable.is_empty() {
+            if operation.line.is_empty() {
                 variables.retain(|variable| !operation.means(variable));
             } else if let Some(at) = operation.line_number().filter(|at| *at < before) {
                 variables.remove(at);
@@ -220,9 +222,11 @@ impl Document {
         if done { Ok(()) } else { Err(EditError::NotDone) }
     }
 
-    /// Adds a variable at the category's end; it is written to the main file. (config/update-includes-new-category.)
+    /// Adds a variable at the category's end; it is written to the main file. `Match: object` asks for an arrow.
+    /// (config/update-includes-new-category, config/update-append-object.)
     fn append(&mut self, operation: &Operation, options: &Options) -> Result<(), EditError> {
         let (arrow, value) = operation.new_value()?;
+        let arrow = arrow || operation.matching.eq_ignore_ascii_case(b"object");
         for index in self.chosen(operation, options)? {
             let added = operation.added(arrow, value, 0);
             self.categories[index].variables.push(added);
@@ -230,24 +234,24 @@ impl Document {
         Ok(())
     }
 
-    /// Adds a variable before the one that stands on that line, in the same file.
+    /// Adds a variable before the one that stands on that line, in the same file; past the last one, at the end. A `>` before
+    /// the value makes no arrow. (config/update-insert-arrow.)
     fn insert(&mut self, operation: &Operation, options: &Options) -> Result<(), EditError> {
-        let (arrow, value) = operation.new_value()?;
+        let (_, value) = operation.new_value()?;
         if operation.line.is_empty() {
             return Err(EditError::Problem);
         }
         let mut done = false;
         for index in self.chosen(operation, options)? {
             let category = &mut self.categories[index];
-            let Some(at) = operation.line_number().filter(|at| *at <= category.variables.len()) else {
-                continue;
-            };
+            let Some(at) = operation.line_number() else { continue };
+            let at = at.min(category.variables.len());
             let own = |v: &&Variable| matches!(v.origin, Origin::File | Origin::Changed | Origin::Added);
             let next = category.variables[at..].iter().find(own);
             let neighbour = next.or_else(|| category.variables[..at].iter().rfind(own));
             let home = category.headers.first().map_or(0, |header| header.place.file);
             let file = neighbour.map_or(home, |neighbour| neighbour.place.file);
-            category.variables.insert(at, operation.added(arrow, value, file));
+            category.variables.insert(at, operation.added(false, value, file));
             done = true;
         }
         if done { Ok(()) } else { Err(EditError::NotDone) }
@@ -269,10 +273,11 @@ impl Operation {
         variable.is(&self.variable) && value
     }
 
-    /// What to set, and whether to write it with `=>`, which a `>` before it asks for. (config/update-update-values.)
+    /// What to set, and whether to write it with `=>`, which a `>` before it asks for. Blanks behind it stay.
+    /// (config/update-update-values, config/update-value-blanks.)
     fn new_value(&self) -> Result<(bool, &[u8]), EditError> {
-        let (name, value) = (&self.variable[..], trim(&self.value));
-        let value = value.strip_prefix(b">").map_or((false, value), |value| (true, trim_start(value)));
+        let (name, value) = (&self.variable[..], trim_start(&self.value));
+        let value = value.strip_prefix(b">").map_or((false, value), |value| (true, value));
         let length = |text: &[u8]| text.len() + text.iter().filter(|&&b| b == b';').count();
         let fits = length(name) + length(value.1) + SIGNS <= MAX_LINE;
         if is_variable_name(name) && is_line(value.1) && fits { Ok(value) } else { Err(EditError::Problem) }
@@ -317,7 +322,8 @@ impl Options {
                 b"template" => options.template = true,
                 b"ignoreerror" => options.ignore_error = true,
                 b"inherit" => {
-                    options.inherit = value.split(|&b| b == b',').map(|n| trim(n).to_vec()).collect()
+                    let names = value.split(|&b| b == b',').map(|name| trim(name).to_vec());
+                    options.inherit = names.filter(|name| !name.is_empty()).collect();
                 }
                 b"catfilter" => options.filter = Selector::parse(value),
                 _ => {}
@@ -327,14 +333,15 @@ impl Options {
     }
 }
 
-/// Parts at the commas that stand outside quotes, and takes the quotes off.
+/// Parts at the commas that stand outside quotes of either kind, and takes the quotes off.
 fn unquoted_split(text: &[u8]) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
-    let mut quoted = false;
+    let mut open = None;
     for &byte in text {
         match byte {
-            b'"' => quoted = !quoted,
-            b',' if !quoted => parts.push(Vec::new()),
+            b'"' | b'\'' if open.is_none() => open = Some(byte),
+            _ if open == Some(byte) => open = None,
+            b',' if open.is_none() => parts.push(Vec::new()),
             _ => parts.last_mut().expect("there is one from the start").push(byte),
         }
     }

@@ -144,6 +144,13 @@ fn where_transcripts_are_silent() {
         "[g]\na = 1\nn = 0\nz = 9\n\n[h]\n",
     );
     check("[g]\n", &[["Insert", "g", "n", "0", "0"]], "[g]\nn = 0\n");
+    check("[g]\na = 1\n", &[["Insert", "g", "n", "0", "9"]], "[g]\na = 1\nn = 0\n");
+    // What is appended stands below the file's last comments, and a block that never ends is closed before it.
+    let append = ["Append", "g", "z", "9", ""];
+    check("[g]\na = 1\n\n; end\n", &[append], "[g]\na = 1\n\n; end\nz = 9\n");
+    check("[g]\na = 1\n\n;-- open\n", &[append], "[g]\na = 1\n\n;-- open\n--;\nz = 9\n");
+    // An Update writes the name as it is given.
+    check("[g]\nAb = 1\n", &[["Update", "g", "aB", "2", ""]], "[g]\naB = 2\n");
     // Comments stay as they are: blocks, those at the end, lines that say nothing.
     let nothing = &[][..];
     check("[g]\n;-- a\nb --;\nc = 1 ;-- x --; ; y\n", nothing, "[g]\n;-- a\nb --;\nc = 1   ;-- x --;; y\n");
@@ -207,7 +214,7 @@ fn what_cannot_be_written_is_refused() {
     check(["Append", "g", "a", &";".repeat(MAX_LINE / 2), ""], EditError::Problem);
     check(["NewCat", "x]\n[y", "", "", ""], EditError::NotCreated);
     check(["RenameCat", "g", "", "x]", ""], EditError::Problem);
-    check(["Insert", "g", "a", "1", "2"], EditError::NotDone);
+    check(["Insert", "g", "a", "1", "x"], EditError::NotDone);
     check(["Insert", "g", "a", "1", "x"], EditError::NotDone);
     check(["Insert", "g", "a", "1", "99999999999999999999"], EditError::NotDone);
 }

@@ -122,9 +122,12 @@ impl Parser<'_> {
             self.warn(cursor, "a NUL byte: what follows it on this line is left out");
             text.truncate(nul);
         }
-        let text = trim(&text);
+        let whole = text;
+        let text = trim(&whole);
         if text.is_empty() {
-            // What an earlier rewriting put at the top is not kept, for the next one writes its own.
+            // What an earlier rewriting put at the top is not kept, for the next one writes its own. Blanks alone are
+            // none. (config/update-white-lines.)
+            let line = if inside || !trim(line).is_empty() { line } else { &[] };
             if inside || !trim_start(line).starts_with(b";!") {
                 cursor.above.push(line.to_vec());
             }
@@ -137,7 +140,17 @@ impl Parser<'_> {
         let said = match text[0] {
             b'[' => self.header(text, &beside, cursor)?,
             b'#' => self.directive(text, &beside, cursor)?,
-            _ => self.variable(text, &beside, cursor)?,
+            _ => {
+                let is_block = beside.starts_with(b";--") && beside.get(3) != Some(&b'-');
+                let blanks = if is_block { b" " } else { &whole[trim_end(&whole).len()..] };
+                // One that stood closer comes to stand two blanks further. (config/update-side-comments.)
+                let more = if blanks.len() < 2 { "  " } else { "" };
+                let beside = match beside.is_empty() {
+                    true => beside,
+                    false => [more.as_bytes(), blanks, &beside].concat(),
+                };
+                self.variable(text, &beside, cursor)?
+            }
         };
         match said {
             Said::Nothing => {
@@ -174,7 +187,13 @@ impl Parser<'_> {
                 None => return Err(self.fail(cursor, format!("{} has no closing \")\"", quote(text)))),
             },
         };
-        let options = || options.split(|&b| b == b',').map(trim).filter(|option| !option.is_empty());
+        let blank = |option: &[u8]| !option.is_empty() && trim(option) != option;
+        if options.split(|&b| b == b',').any(blank) {
+            // (config/getconfig-option-blanks.)
+            let text = format!("blanks around an option of the section: {}", quote(text));
+            return Err(self.fail(cursor, text));
+        }
+        let options = || options.split(|&b| b == b',').filter(|option| !option.is_empty());
         let addition = options().find(|option| option.starts_with(b"+"));
         let index = match addition {
             Some(option) => self.addition(name, &option[1..], cursor)?,
@@ -248,8 +267,13 @@ impl Parser<'_> {
     /// `#include`, `#tryinclude`.
     fn directive(&mut self, text: &[u8], beside: &[u8], cursor: &mut Cursor) -> Result<Said, Invalid> {
         let word = text[1..].iter().position(|b| !b.is_ascii_alphabetic()).map_or(text.len(), |at| at + 1);
-        let (word, name) = (text[1..word].to_ascii_lowercase(), unquote(trim(&text[word..])));
+        let (word, name) = (text[1..word].to_ascii_lowercase(), trim(&text[word..]));
         let required = match &word[..] {
+            // (config/include-equals.)
+            b"include" | b"tryinclude" if name.starts_with(b"=") => {
+                self.warn(cursor, format!("{} is not a directive, the line is skipped", quote(text)));
+                return Ok(Said::Nothing);
+            }
             b"include" => true,
             b"tryinclude" => false,
             b"exec" => {
@@ -271,7 +295,14 @@ impl Parser<'_> {
         if !includes.iter().any(|include| include.place.line == cursor.place.line) {
             includes.push(Include { text: text.to_vec(), place: cursor.place, notes });
         }
-        self.include(name, required, cursor)?;
+        match unquote(name) {
+            Some(name) if !name.is_empty() => self.include(name, required, cursor)?,
+            // (config/include-empty-name, config/include-unclosed.)
+            _ if required => {
+                return Err(self.fail(cursor, format!("{} does not name a file", quote(text))));
+            }
+            _ => self.warn(cursor, format!("{} does not name a file, the line is skipped", quote(text))),
+        }
         Ok(Said::Something)
     }
 
@@ -341,7 +372,7 @@ impl Parser<'_> {
                 last.origin = Origin::Overridden;
             }
             if !beside.is_empty() {
-                cursor.above.push(beside.to_vec());
+                cursor.above.push(trim_start(beside).to_vec());
             }
             self.take(value.len(), cursor)?;
             return Ok(Said::More);
@@ -428,15 +459,15 @@ fn shown(text: &[u8]) -> String {
     if word < text.len() { format!("{}...", quote(&text[..word])) } else { quote(text) }
 }
 
-/// A file's name without the quotes or angle brackets round it.
-fn unquote(name: &[u8]) -> &[u8] {
+/// A file's name without the quotes or angle brackets round it; `None` where these are not closed.
+fn unquote(name: &[u8]) -> Option<&[u8]> {
     let close = match name.first() {
         Some(b'"') => b'"',
         Some(b'<') => b'>',
-        _ => return name,
+        _ => return Some(name),
     };
     let inner = &name[1..];
-    &inner[..inner.iter().position(|&b| b == close).unwrap_or(inner.len())]
+    inner.iter().position(|&b| b == close).map(|end| &inner[..end])
 }
 
 /// How many warnings a document's lines may cause: more tell nobody anything.

@@ -58,12 +58,19 @@ impl Document {
             }
             let mut before = 0;
             let mut headless = true;
+            // What came below the last line goes with it, and variables that are added come behind that.
+            // (config/update-comments-of-what-is-deleted, config/update-append-at-the-end-of-the-file.)
+            let mut trails = file.last != 0 && entries.iter().any(|entry| entry.place.line == file.last);
             for entry in entries.iter() {
+                if trails && entry.key == file.last && entry.place.line == 0 {
+                    push_notes(&mut out, &file.trailing, headless);
+                    close_blocks(&mut out, &file.trailing);
+                    trails = false;
+                }
                 self.entry(entry, headless, &mut before, &mut out);
                 headless &= !matches!(entry.item, Item::Header(..));
             }
-            // What came below the last line goes with it. (config/update-comments-of-what-is-deleted.)
-            if entries.iter().any(|entry| entry.place.line == file.last && file.last != 0) {
+            if trails {
                 push_notes(&mut out, &file.trailing, headless);
             }
             rendered.push((path.to_owned(), out));
@@ -97,7 +104,8 @@ impl Document {
                 push_name(out, &variable.name);
                 out.extend_from_slice(if variable.arrow { b" => " } else { b" = " });
                 push_escaped(out, &variable.value);
-                "   "
+                // Its comment brings its blanks.
+                ""
             }
             Item::Include(include) => {
                 push_escaped(out, &include.text);

@@ -7,13 +7,13 @@ use super::scan::trim;
 use super::{Category, Variable};
 use crate::ami::posix;
 
-/// Picks categories that hold, for each `name=expression` given, a variable of that name whose value matches the POSIX
-/// extended expression. Templates are passed over unless `TEMPLATES=include` (them too) or `TEMPLATES=restrict` (them
-/// only) says otherwise. A malformed selector picks nothing; an empty name asks for nothing.
-/// (config/getconfig-filter, config/getconfig-filter-with-category.)
+/// Picks categories that hold, for each `name=value` given, a variable whose name matches the first and whose value matches
+/// the second of these POSIX extended expressions. Both are case-sensitive, match anywhere, and match everything where they are
+/// empty. Templates are passed over unless `TEMPLATES=include` (them too) or `TEMPLATES=restrict` (them only) says otherwise.
+/// A malformed selector picks nothing. (config/getconfig-filter-name-regex, config/getconfig-filter-with-category.)
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
-    tests: Vec<(Vec<u8>, Regex)>,
+    tests: Vec<(Regex, Regex)>,
     templates: Templates,
     malformed: bool,
 }
@@ -37,7 +37,7 @@ impl Selector {
         if trim(text).is_empty() {
             return selector;
         }
-        for part in text.split(|&b| b == separator) {
+        for part in quoted_split(separator, text) {
             let Some(equal) = part.iter().position(|&b| b == b'=') else {
                 selector.malformed = true;
                 continue;
@@ -46,10 +46,9 @@ impl Selector {
             match (name, value) {
                 (b"TEMPLATES", b"include") => selector.templates = Templates::Include,
                 (b"TEMPLATES", b"restrict") => selector.templates = Templates::Restrict,
-                (b"", _) => {}
-                _ => match posix::compile(value) {
-                    Ok(expression) => selector.tests.push((name.to_vec(), expression)),
-                    Err(_) => selector.malformed = true,
+                _ => match (posix::compile(name), posix::compile(value)) {
+                    (Ok(name), Ok(value)) => selector.tests.push((name, value)),
+                    _ => selector.malformed = true,
                 },
             }
         }
@@ -63,10 +62,24 @@ impl Selector {
             Templates::Include => true,
             Templates::Restrict => category.template,
         };
-        let holds = |(name, expression): &(Vec<u8>, Regex)| {
-            let fits = |v: &Variable| v.is(name) && expression.is_match(&v.value);
+        let holds = |(name, value): &(Regex, Regex)| {
+            let fits = |v: &Variable| name.is_match(&v.name) && value.is_match(&v.value);
             category.variables.iter().any(fits)
         };
         kind && !self.malformed && self.tests.iter().all(holds)
     }
+}
+
+/// Parts at the separators that stand outside single quotes, and takes the quotes off.
+fn quoted_split(separator: u8, text: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let mut quoted = false;
+    for &byte in text {
+        match byte {
+            b'\'' => quoted = !quoted,
+            _ if byte == separator && !quoted => parts.push(Vec::new()),
+            _ => parts.last_mut().expect("there is one from the start").push(byte),
+        }
+    }
+    parts
 }

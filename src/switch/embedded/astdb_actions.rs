@@ -62,9 +62,11 @@ fn del_tree(store: &Store, message: &Message, reply: &mut Reply<'_>) {
 }
 
 fn get_tree(store: &Store, message: &Message, reply: &mut Reply<'_>) {
-    let Some(family) = family(message, reply) else { return };
+    // Without a family the key does not count either. (db/gettree-whole.)
+    let family = message.value("Family");
+    let key = if family.is_empty() { b"" } else { message.value("Key") };
     let mut list = reply.list(FOLLOWS);
-    for entry in store.get_tree(family, message.value("Key")) {
+    for entry in store.get_tree(family, key) {
         list.item_id_last("DBGetTreeResponse", |item| {
             item.header("Key", &*entry.path).header("Val", &*entry.value);
         });
@@ -136,8 +138,11 @@ pub(super) const ACTIONS: &[ActionSpec] = &[
     ActionSpec::new(
         "DBGetTree",
         READ,
-        "List a family of AstDB, or a part of one.",
-        &[FAMILY, Argument::optional("Key", "Only this key and what is below it.")],
+        "List AstDB, a family of it, or a part of one.",
+        &[
+            Argument::optional("Family", "The family; all of them by default."),
+            Argument::optional("Key", "Only this key and what is below it."),
+        ],
         "Answers with a list: an event DBGetTreeResponse for each entry, whose Key is /family/key, in the order of their \
          bytes, and DBGetTreeComplete last. The list is empty where there is nothing. Case does not matter, and no character \
          stands for others.",
