@@ -54,8 +54,10 @@ pub(crate) fn guess<'a>(read: &[u8], known: impl IntoIterator<Item = &'a str>) -
     if read.len() > MAX_GUESSED {
         return None;
     }
-    let best =
-        known.into_iter().map(|word| (distance(&read, word.as_bytes()), word)).min_by_key(|(d, _)| *d)?;
+    let best = known
+        .into_iter()
+        .map(|word| (distance(&read, word.to_ascii_lowercase().as_bytes()), word))
+        .min_by_key(|(d, _)| *d)?;
     // A third of the word may be wrong: enough for a slip or two, too little for another word.
     (best.0 <= read.len().max(best.1.len()) / 3).then_some(best.1)
 }

@@ -138,7 +138,7 @@ fn filters_and_bad_ones() {
         "[u]\nsecret = s\neventfilter(name(X) = \neventfliter = x\n",
         &[
             "manager.conf:3: warning: eventfilter(name(X) = \"\": Filter was formatted incorrectly.  Check the syntax of the filter given. The line is skipped",
-            "manager.conf:4: warning: \"eventfliter\" is no setting here, the line is skipped; did you mean \"eventfilter\"?",
+            "manager.conf:4: warning: unknown setting \"eventfliter\", ignored; did you mean \"eventfilter\"?",
         ],
     );
 }
@@ -188,7 +188,7 @@ fn lists() {
         complaints,
         [
             "acl.conf:3: warning: \"10.0.0\" is no address, nor an address with a mask or a prefix length; the list \"office\" denies everybody",
-            "acl.conf:4: warning: \"other\" is no setting here, the line is skipped",
+            "acl.conf:4: warning: unknown setting \"other\", ignored",
         ]
     );
 }
@@ -199,19 +199,19 @@ fn complaints() {
     check(
         "[general]\nnosuchoption = 1\nauthtimeout = -5\nauthlimit = none\nenabled = maybe\n[u]\nsecret = s\nnosuch = 1\nwritetimeout = x\n",
         &[
-            "manager.conf:5: warning: enabled = \"maybe\": yes or no expected; no stays",
-            "manager.conf:3: warning: authtimeout = \"-5\": a number from 1 to 100000000 expected; 30 stays",
-            "manager.conf:4: warning: authlimit = \"none\": a number from 1 to 10000 expected; 50 stays",
-            "manager.conf:2: warning: \"nosuchoption\" is no setting here, the line is skipped",
-            "manager.conf:9: warning: writetimeout = \"x\": a number from 1 to 100000000000 expected; 100 stays",
-            "manager.conf:8: warning: \"nosuch\" is no setting here, the line is skipped",
+            "manager.conf:5: warning: enabled = \"maybe\": not yes or no; using no",
+            "manager.conf:3: warning: authtimeout = \"-5\": not a number (1 to 100000000); using 30",
+            "manager.conf:4: warning: authlimit = \"none\": not a number (1 to 10000); using 50",
+            "manager.conf:2: warning: unknown setting \"nosuchoption\", ignored",
+            "manager.conf:9: warning: writetimeout = \"x\": not a number (1 to 100000000000); using 100",
+            "manager.conf:8: warning: unknown setting \"nosuch\", ignored",
         ],
     );
     check(
         "[general]\nwebenable = yes\n[u]\nsercet = s\n",
         &[
-            "manager.conf:2: warning: \"webenable\" is no setting here, the line is skipped; did you mean \"webenabled\"?",
-            "manager.conf:4: warning: \"sercet\" is no setting here, the line is skipped; did you mean \"secret\"?",
+            "manager.conf:2: warning: unknown setting \"webenable\", ignored; did you mean \"webenabled\"?",
+            "manager.conf:4: warning: unknown setting \"sercet\", ignored; did you mean \"secret\"?",
             "manager.conf:3: warning: the user \"u\" has no secret: nobody can log in as it",
         ],
     );

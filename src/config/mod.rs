@@ -18,7 +18,7 @@ mod listen;
 pub mod manager;
 pub mod policy;
 pub mod secret;
-mod settings;
+pub(crate) mod settings;
 pub mod testmode;
 pub mod voicemail;
 
@@ -110,7 +110,7 @@ pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
 
 /// Complaints file by file, in the order of their lines. A template's line is read for each of its heirs, and complained
 /// about once.
-fn in_order(complaints: Vec<Complaint>) -> Vec<Complaint> {
+pub(crate) fn in_order(complaints: Vec<Complaint>) -> Vec<Complaint> {
     let mut files: Vec<(PathBuf, Vec<Complaint>)> = Vec::new();
     let mut seen = HashSet::new();
     for complaint in complaints {

@@ -38,7 +38,9 @@ fn the_folders_of_the_transcripts_load() {
             && !["events-", "permission-", "core-", "calls-", "queues-"]
                 .iter()
                 .any(|area| name.starts_with(area));
-        assert!(!quiet || loaded.complaints.is_empty(), "{name}: {:?}", loaded.complaints);
+        let is_wrong = |complaint: &&Complaint| !complaint.text.starts_with("not used by amibox");
+        let wrong: Vec<_> = loaded.complaints.iter().filter(is_wrong).collect();
+        assert!(!quiet || wrong.is_empty(), "{name}: {wrong:?}");
         count += 1;
     }
     assert!(count > 50, "{count} folders");
@@ -172,7 +174,7 @@ fn http() {
     http(
         "[general]\nenable_statik = yes\nredirect = /x\n",
         &[
-            "/etc/x/http.conf:2: warning: \"enable_statik\" is no setting here, the line is skipped; did you mean \"enable_static\"?",
+            "/etc/x/http.conf:2: warning: unknown setting \"enable_statik\", ignored; did you mean \"enable_static\"?",
             "/etc/x/http.conf:3: warning: redirect = \"/x\": \"/from /to\" expected, the line is skipped",
         ],
     );
@@ -227,8 +229,8 @@ fn asterisk_and_amibox() {
         &[rest, ("asterisk.conf", "[options]\nmaxcalls = x\nmaxload = inf\n")],
         true,
         &[
-            "/etc/x/asterisk.conf:2: warning: maxcalls = \"x\": a number from 0 to 4294967295 expected; 0 stays",
-            "/etc/x/asterisk.conf:3: warning: maxload = \"inf\": a number expected, such as 3.5; there is no limit",
+            "/etc/x/asterisk.conf:2: warning: maxcalls = \"x\": not a number (0 to 4294967295); using 0",
+            "/etc/x/asterisk.conf:3: warning: maxload = \"inf\": not a number such as 3.5; using no limit",
         ],
     );
     check(
@@ -236,7 +238,7 @@ fn asterisk_and_amibox() {
         true,
         &[
             "/etc/x/amibox.conf:2: warning: astversion = \"new\": a version such as 20.9.3 expected; 22.10.1 stays",
-            "/etc/x/amibox.conf:3: warning: \"siwtch\" is no setting here, the line is skipped; did you mean \"switch\"?",
+            "/etc/x/amibox.conf:3: warning: unknown setting \"siwtch\", ignored; did you mean \"switch\"?",
         ],
     );
 }
@@ -273,7 +275,7 @@ fn a_gateway_and_its_servers() {
         &[
             "/etc/x/amibox.conf:3: error: server \"a\": address = HOST is missing",
             "/etc/x/amibox.conf:3: error: server \"a\": username = USER is missing",
-            "/etc/x/amibox.conf:5: warning: pool = \"0\": a number from 1 to 256 expected; 8 stays",
+            "/etc/x/amibox.conf:5: warning: pool = \"0\": not a number (1 to 256); using 8",
             "/etc/x/amibox.conf:6: error: secretfile = \"x\": cannot be read: entity not found",
             "/etc/x/amibox.conf:7: error: server \"b\": type = upstream is missing",
             "/etc/x/amibox.conf:9: error: address = \"x:y\": HOST or HOST:PORT expected",

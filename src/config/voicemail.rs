@@ -1,7 +1,8 @@
 //! voicemail.conf: the mailboxes, as far as clients are told of them. Their passwords are read past and kept nowhere.
 
-use super::complaint::{Complaint, quote};
-use super::ini::{Category, Document};
+use super::complaint::{Complaint, did_you_mean, quote};
+use super::ini::{Category, Document, Variable};
+use super::settings::{Settings, Unused};
 use crate::ami::class::truth;
 
 /// What voicemail.conf says.
@@ -77,6 +78,7 @@ impl Voicemail {
         let named = |section: &&&Category, name: &[u8]| section.name().eq_ignore_ascii_case(name);
         let general: Vec<_> = sections.iter().filter(|section| named(section, GENERAL)).copied().collect();
         let contexts = sections.iter().filter(|section| !named(section, GENERAL) && !named(section, ZONES));
+        check_general(document, complaints);
         let mut voicemail = Voicemail::default();
         for (section, line) in
             contexts.flat_map(|section| section.variables().iter().map(move |line| (section, line)))
@@ -90,9 +92,79 @@ impl Voicemail {
                 complaints.push(Complaint::warning(file, number, text));
                 break;
             }
+            check_options(document, line, complaints);
             voicemail.mailboxes.push(Mailbox::read(section.name(), line.name(), line.value(), &general));
         }
         voicemail
+    }
+}
+
+/// Reports what `[general]` says wrong, for a mailbox takes it without a word.
+fn check_general(document: &Document, complaints: &mut Vec<Complaint>) {
+    let mut unused = Unused::default();
+    let mut settings = Settings::of(document, GENERAL, complaints);
+    for (key, kind) in OPTIONS {
+        if let Some(line) = settings.last(key)
+            && let Err((expected, usual)) = kind.check(line.value())
+        {
+            settings.keep(line, expected, usual);
+        }
+    }
+    settings.unused(UNUSED, &mut unused);
+    settings.with_prefix("email", &mut unused);
+    settings.with_prefix("pager", &mut unused);
+    settings.with_prefix("imap", &mut unused);
+    settings.with_prefix("odbc", &mut unused);
+    settings.with_prefix("vm-", &mut unused);
+    settings.finish();
+    unused.report(document, complaints);
+}
+
+/// The same for the options of a mailbox's line.
+fn check_options(document: &Document, line: &Variable, complaints: &mut Vec<Complaint>) {
+    let options = line.value().splitn(5, |&b| b == b',').nth(4).unwrap_or_default();
+    for option in options.split(|&b| b == b'|').map(<[u8]>::trim_ascii).filter(|option| !option.is_empty()) {
+        let at = option.iter().position(|&b| b == b'=').unwrap_or(option.len());
+        let (name, value) =
+            (option[..at].trim_ascii(), option.get(at + 1..).unwrap_or_default().trim_ascii());
+        let is = |key: &str| name.eq_ignore_ascii_case(key.as_bytes());
+        let text = match OPTIONS.iter().find(|(key, _)| is(key)) {
+            Some((key, kind)) => match kind.check(value) {
+                Ok(()) => continue,
+                Err((expected, usual)) => format!("{key} = {}: not {expected}; using {usual}", quote(value)),
+            },
+            None if UNUSED.iter().any(|key| is(key)) => continue,
+            None => {
+                let hint = did_you_mean(name, OPTIONS.iter().map(|(key, _)| *key));
+                format!("unknown option {}, ignored{hint}", quote(name))
+            }
+        };
+        let (file, number) = document.place(line);
+        let mailbox = line.name().escape_ascii();
+        complaints.push(Complaint::warning(file, number, format!("mailbox {mailbox}: {text}")));
+    }
+}
+
+/// What a value is to be, and what counts where it is not.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Yes(&'static str),
+    Number(&'static str),
+    Decimal(&'static str),
+}
+
+impl Kind {
+    fn check(self, value: &[u8]) -> Result<(), (&'static str, &'static str)> {
+        let text = std::str::from_utf8(value).unwrap_or("?");
+        match self {
+            Kind::Yes(usual) if truth(value).is_none() => Err(("yes or no", usual)),
+            Kind::Number(usual) if text.parse::<u32>().is_err() => Err(("a number", usual)),
+            Kind::Decimal(usual) if !text.parse::<f64>().is_ok_and(f64::is_finite) => {
+                Err(("a number", usual))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -162,6 +234,83 @@ const GENERAL: &[u8] = b"general";
 /// The section of time zones, which are no mailboxes.
 const ZONES: &[u8] = b"zonemessages";
 
+/// The keys that `[general]` or a mailbox's options may have, as [`Mailbox`] describes them.
+const OPTIONS: &[(&str, Kind)] = &[
+    ("serveremail", Kind::Text),
+    ("fromstring", Kind::Text),
+    ("mailcmd", Kind::Text),
+    ("language", Kind::Text),
+    ("tz", Kind::Text),
+    ("callback", Kind::Text),
+    ("dialout", Kind::Text),
+    ("exitcontext", Kind::Text),
+    ("attachfmt", Kind::Text),
+    ("saydurationm", Kind::Number("2")),
+    ("envelope", Kind::Yes("yes")),
+    ("saycid", Kind::Yes("no")),
+    ("attach", Kind::Yes("yes")),
+    ("delete", Kind::Yes("no")),
+    ("volgain", Kind::Decimal("0")),
+    ("review", Kind::Yes("no")),
+    ("operator", Kind::Yes("no")),
+    ("maxmsg", Kind::Number("100")),
+    ("maxsecs", Kind::Number("0")),
+];
+/// Those that Asterisk has beside them: no message is recorded here, nor mailed.
+const UNUSED: &[&str] = &[
+    "adsifdn",
+    "adsisec",
+    "adsiver",
+    "aliasescontext",
+    "auth-function",
+    "backupdeleted",
+    "charset",
+    "cidinternalcontexts",
+    "directoryinfo",
+    "externnotify",
+    "externpass",
+    "externpasscheck",
+    "externpassnotify",
+    "expungeonhangup",
+    "forcegreetings",
+    "forcename",
+    "format",
+    "forward_urgent_auto",
+    "hidefromdir",
+    "leaveurgent",
+    "listen-control-forward-key",
+    "listen-control-pause-key",
+    "listen-control-restart-key",
+    "listen-control-reverse-key",
+    "listen-control-stop-key",
+    "locale",
+    "maxgreet",
+    "maxlogins",
+    "maxmessage",
+    "maxsilence",
+    "messagewrap",
+    "minpassword",
+    "minsecs",
+    "moveheard",
+    "msg_id_incompat",
+    "nextaftercmd",
+    "passwordlocation",
+    "pollfreq",
+    "pollmailboxes",
+    "preprocess",
+    "sayduration",
+    "saydurationinfo",
+    "searchcontexts",
+    "sendvoicemail",
+    "silencethreshold",
+    "skipms",
+    "smdienable",
+    "smdiport",
+    "tempgreetwarn",
+    "usedirectory",
+    "userscontext",
+];
+
 /// How many mailboxes are read: VoicemailUsersList tells of all of them at once.
 const MAX_MAILBOXES: usize = 10_000;
 
@@ -195,6 +344,25 @@ mod tests {
         assert_eq!((&bare.fullname[..], &bare.tz[..], bare.attach), (&b""[..], &b"here"[..], true));
         assert_eq!(voicemail.mailboxes.len(), 2);
         assert_eq!(voicemail.mailbox(b"other", b"7"), None);
+    }
+
+    #[test]
+    fn wrong_values_and_unknown_keys_are_reported() {
+        let text = "[general]\nmaxmsg = many\nformat = wav\nemailbody = x\natach = no\n[default]\n\
+                    1 = 99,A,,,envelope=perhaps|tz=x|pollfreq=1|vlogain=1\n";
+        let parsed = ini::parse(&Memory::new(&[("v.conf", text.as_bytes())]), Path::new("v.conf")).unwrap();
+        let mut complaints = Vec::new();
+        Voicemail::read(&parsed.document, &mut complaints);
+        let found: Vec<_> =
+            complaints.iter().map(|found| found.to_string().replace("/etc/x/v.conf:", "")).collect();
+        let expect = [
+            "2: warning: maxmsg = \"many\": not a number; using 100",
+            "5: warning: unknown setting \"atach\", ignored; did you mean \"attach\"?",
+            " warning: not used by amibox: format, email*",
+            "7: warning: mailbox 1: envelope = \"perhaps\": not yes or no; using yes",
+            "7: warning: mailbox 1: unknown option \"vlogain\", ignored; did you mean \"volgain\"?",
+        ];
+        assert_eq!(found, expect);
     }
 
     #[test]

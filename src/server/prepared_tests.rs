@@ -66,7 +66,7 @@ const FILES: &[(&str, &str)] = &[
     ("cdr.conf", "[general]\nenable = yes\n"),
     ("cdr_manager.conf", "[general]\nenabled = no\n"),
     ("cel.conf", "[general]\nenable = no\n"),
-    ("res_parking.conf", "[default]\nparkext = 70%\n"),
+    ("res_parking.conf", "[default]\nparkpos = 70%-750\n"),
     ("queues.conf", "[q%]\nstrategy = ringall\n"),
     ("queuerules.conf", "[r%]\npenaltychange = 1,1\n"),
     ("agents.conf", "[a%]\n"),

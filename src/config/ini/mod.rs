@@ -48,6 +48,11 @@ impl Document {
         &self.categories
     }
 
+    /// Every category but templates, in order.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = &Category> {
+        self.categories.iter().filter(|category| !category.template)
+    }
+
     /// The categories of that name (of any name where there is none) that the selector picks. Names ignore case, and
     /// an empty name is no name.
     pub fn select<'d>(

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ami::Classes;
+use crate::config::Complaint;
 use crate::config::ini::Document;
+use crate::config::settings::{Settings, Unused};
 
 use super::apps::{Activity, App, Input};
 use super::bridge::{After, BridgeId, Kind};
@@ -14,7 +16,6 @@ use super::functions::Row;
 use super::options::Options;
 use super::pbx::Flow;
 use super::scope::Asking;
-use super::settings::sections;
 use super::states::DeviceState;
 
 /// An agent, as agents.conf describes it.
@@ -54,15 +55,40 @@ pub(crate) struct Shown {
 }
 
 /// Reads agents.conf: a section for each agent.
-pub(crate) fn read(document: &Document) -> Vec<Agent> {
-    sections(document)
-        .filter(|category| !category.name().eq_ignore_ascii_case(b"general"))
-        .map(|category| Agent {
-            id: category.name().to_vec(),
-            name: category.get("fullname").unwrap_or_default().to_vec(),
-        })
-        .collect()
+pub(crate) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> Vec<Agent> {
+    let (mut agents, mut unused) = (Vec::new(), Unused::default());
+    for section in document.sections() {
+        let mut settings = Settings::section(document, section, complaints);
+        settings.unused(UNUSED, &mut unused);
+        if !section.name().eq_ignore_ascii_case(b"general") {
+            let name = settings.bytes("fullname").unwrap_or_default();
+            agents.push(Agent { id: section.name().to_vec(), name });
+        }
+        settings.finish();
+    }
+    unused.report(document, complaints);
+    agents
 }
+
+/// Keys of an agent, or of all agents, that Asterisk has or had.
+const UNUSED: &[&str] = &[
+    "acceptdtmf",
+    "ackcall",
+    "autologoff",
+    "custom_beep",
+    "enddtmf",
+    "goodbye",
+    "maxlogintries",
+    "multiplelogin",
+    "musiconhold",
+    "persistentagents",
+    "recordagentcalls",
+    "recordformat",
+    "savecallsin",
+    "updatecdr",
+    "urlprefix",
+    "wrapuptime",
+];
 
 impl Engine {
     fn agent(&self, id: &[u8]) -> Option<&Agent> {

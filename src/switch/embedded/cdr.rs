@@ -4,19 +4,71 @@
 //! another one.
 
 use crate::ami::{Classes, Event};
+use crate::config::Complaint;
+use crate::config::ini::Document;
+use crate::config::settings::{Settings, Unused};
 
 use super::channel::{ChannelId, State};
 use super::engine::Engine;
 
 /// What cdr.conf and cdr_manager.conf say.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) enabled: bool,
+pub(crate) struct CdrConfig {
+    /// `enable` of cdr.conf and `enabled` of cdr_manager.conf, both of them. Default: no.
     pub(crate) events: bool,
+    /// `unanswered`: whether calls that nobody has answered are recorded too. Default: no.
     pub(crate) unanswered: bool,
-    /// A field of the record, and the header that shows it.
+    /// `[mappings]` of cdr_manager.conf: a field of the record, and the header that shows it.
     pub(crate) mappings: Vec<(Vec<u8>, Vec<u8>)>,
 }
+
+impl CdrConfig {
+    /// Reads cdr.conf and cdr_manager.conf. Without the first records are made, without the second no event tells them.
+    pub(crate) fn read(
+        records: Option<&Document>,
+        events: Option<&Document>,
+        complaints: &mut Vec<Complaint>,
+    ) -> CdrConfig {
+        let (mut config, mut enabled) = (CdrConfig::default(), true);
+        if let Some(document) = records {
+            let mut unused = Unused::default();
+            unused.sections(document, &["general"], &["csv", "radius"], complaints);
+            let mut settings = Settings::of(document, b"general", complaints);
+            settings.truth("enable", &mut enabled);
+            settings.truth("unanswered", &mut config.unanswered);
+            settings.unused(UNUSED, &mut unused);
+            settings.finish();
+            unused.report(document, complaints);
+        }
+        if let Some(document) = events {
+            Unused::default().sections(document, &["general", "mappings"], &[], complaints);
+            let mut settings = Settings::of(document, b"general", complaints);
+            settings.truth("enabled", &mut config.events);
+            settings.finish();
+            let is_mapping = |name: &[u8]| name.eq_ignore_ascii_case(b"mappings");
+            let mappings = document.sections().filter(|section| is_mapping(section.name()));
+            let lines = mappings.flat_map(|section| section.variables());
+            config.mappings = lines.map(|line| (line.name().to_vec(), line.value().to_vec())).collect();
+        }
+        config.events &= enabled;
+        config
+    }
+}
+
+/// Keys of cdr.conf that Asterisk has.
+const UNUSED: &[&str] = &[
+    "batch",
+    "channeldefaultenabled",
+    "congestion",
+    "endbeforehexten",
+    "ignoredialchanges",
+    "ignorestatechanges",
+    "initiatedseconds",
+    "safeshutdown",
+    "scheduleronly",
+    "size",
+    "time",
+];
 
 /// The records of a channel.
 #[derive(Debug, Default)]

@@ -1,6 +1,10 @@
 //! Channel event logging: the CEL events, when cel.conf asks for them.
 
 use crate::ami::{Classes, Event};
+use crate::config::Complaint;
+use crate::config::complaint::{did_you_mean, quote};
+use crate::config::ini::Document;
+use crate::config::settings::{Settings, Unused};
 use crate::time::SwitchMicros;
 
 use super::bridge::BridgeId;
@@ -9,7 +13,7 @@ use super::engine::Engine;
 
 /// What cel.conf says.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cel {
+pub(crate) struct CelConfig {
     /// Which events are told; `ALL` is all of them.
     pub(crate) events: Vec<Vec<u8>>,
     /// The applications of which APP_START and APP_END are told.
@@ -27,7 +31,33 @@ pub(crate) struct Told {
     pub(crate) name: Option<Vec<u8>>,
 }
 
-impl Cel {
+impl CelConfig {
+    /// Reads cel.conf; `None` where no events are asked for.
+    pub(crate) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> Option<CelConfig> {
+        let (mut enabled, mut events_enabled) = (false, false);
+        let (mut config, mut unused) = (CelConfig::default(), Unused::default());
+        unused.sections(document, &["general", "manager"], &["radius"], complaints);
+        let mut settings = Settings::of(document, b"general", complaints);
+        settings.truth("enable", &mut enabled);
+        config.events = settings.list("events");
+        config.apps = settings.list("apps");
+        config.dateformat = settings.bytes("dateformat");
+        if let Some(line) = settings.last("events") {
+            let is = |name: &&Vec<u8>| EVENTS.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()));
+            for name in config.events.iter().filter(|name| !is(name)) {
+                let hint = did_you_mean(name, EVENTS.iter().copied());
+                settings.warn(line, format!("events: unknown event {}, ignored{hint}", quote(name)));
+            }
+        }
+        settings.finish();
+        let mut settings = Settings::of(document, b"manager", complaints);
+        settings.truth("enabled", &mut events_enabled);
+        settings.unused(&["show_user_defined"], &mut unused);
+        settings.finish();
+        unused.report(document, complaints);
+        (enabled && events_enabled).then_some(config)
+    }
+
     /// Whether an event is told.
     fn tells(&self, event: &str) -> bool {
         let is =
@@ -42,6 +72,32 @@ impl Cel {
         self.apps.iter().any(is)
     }
 }
+
+/// The events that cel.conf may name.
+const EVENTS: &[&str] = &[
+    "ALL",
+    "ANSWER",
+    "APP_END",
+    "APP_START",
+    "ATTENDEDTRANSFER",
+    "BLINDTRANSFER",
+    "BRIDGE_ENTER",
+    "BRIDGE_EXIT",
+    "CHAN_END",
+    "CHAN_START",
+    "DTMF",
+    "FORWARD",
+    "HANGUP",
+    "LINKEDID_END",
+    "LOCAL_OPTIMIZE",
+    "LOCAL_OPTIMIZE_BEGIN",
+    "PARK_END",
+    "PARK_START",
+    "PICKUP",
+    "STREAM_BEGIN",
+    "STREAM_END",
+    "USER_DEFINED",
+];
 
 impl Engine {
     /// Tells an event of a channel, if cel.conf asks for it.

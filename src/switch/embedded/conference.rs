@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ami::{Classes, Event};
-use crate::config::ini::{Category, Document};
+use crate::config::Complaint;
+use crate::config::ini::Document;
+use crate::config::settings::{Settings, Unused};
 
 use super::apps::{Activity, App, Input};
 use super::bridge::{After, BridgeId, Kind};
@@ -13,11 +15,10 @@ use super::engine::Engine;
 use super::functions::Row;
 use super::pbx::Flow;
 use super::scope::Asking;
-use super::settings::{flag, number, sections};
 
 /// What confbridge.conf says.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
+pub(crate) struct ConferenceConfig {
     users: Vec<(Vec<u8>, User)>,
     bridges: Vec<(Vec<u8>, u32)>,
 }
@@ -60,31 +61,103 @@ pub(crate) struct Member {
     pub(crate) since: u64,
 }
 
-impl Settings {
-    pub(crate) fn read(document: &Document) -> Settings {
-        let of = |kind: &'static [u8]| {
-            sections(document).filter(move |category| {
-                category.get("type").is_some_and(|own| own.eq_ignore_ascii_case(kind))
-            })
-        };
-        let user = |category: &Category| {
-            let truth = |name: &str| flag(Some(category), name, false);
-            let user = User {
-                admin: truth("admin"),
-                marked: truth("marked"),
-                wait_marked: truth("wait_marked"),
-                end_marked: truth("end_marked"),
-                end_marked_any: truth("end_marked_any"),
-                start_muted: truth("startmuted"),
-            };
-            (category.name().to_vec(), user)
-        };
-        Settings {
-            users: of(b"user").map(user).collect(),
-            bridges: of(b"bridge").map(|c| (c.name().to_vec(), number(c, "max_members", 0))).collect(),
+impl ConferenceConfig {
+    /// Reads confbridge.conf: a section for each profile, whose `type` says what it is of.
+    pub(crate) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> ConferenceConfig {
+        let (mut config, mut unused) = (ConferenceConfig::default(), Unused::default());
+        for section in document.sections() {
+            let mut settings = Settings::section(document, section, complaints);
+            if section.name().eq_ignore_ascii_case(b"general") {
+                settings.finish();
+                continue;
+            }
+            let kind = settings.last("type");
+            match kind.map(|line| line.value().to_ascii_lowercase()).as_deref() {
+                Some(b"user") => {
+                    let mut user = User::default();
+                    settings.truth("admin", &mut user.admin);
+                    settings.truth("marked", &mut user.marked);
+                    settings.truth("wait_marked", &mut user.wait_marked);
+                    settings.truth("end_marked", &mut user.end_marked);
+                    settings.truth("end_marked_any", &mut user.end_marked_any);
+                    settings.truth("startmuted", &mut user.start_muted);
+                    settings.unused(UNUSED_OF_USERS, &mut unused);
+                    settings.finish();
+                    config.users.push((section.name().to_vec(), user));
+                }
+                Some(b"bridge") => {
+                    let mut most = 0;
+                    settings.number("max_members", 0..=u32::MAX, &mut most);
+                    settings.unused(UNUSED_OF_BRIDGES, &mut unused);
+                    settings.with_prefix("sound_", &mut unused);
+                    settings.finish();
+                    config.bridges.push((section.name().to_vec(), most));
+                }
+                // The keys of a menu are digits.
+                Some(b"menu") => unused.add("type = menu"),
+                _ => {
+                    let place =
+                        kind.map_or_else(|| document.header_place(section), |line| document.place(line));
+                    let name = section.name().escape_ascii();
+                    let text = format!("[{name}]: no type = user, bridge or menu; the section is ignored");
+                    complaints.push(Complaint::warning(place.0, place.1, text));
+                }
+            }
         }
+        unused.report(document, complaints);
+        config
     }
 }
+
+/// Keys of a profile of type `user` that Asterisk has: sound is not mixed here, nor played to a member.
+const UNUSED_OF_USERS: &[&str] = &[
+    "announce_join_leave",
+    "announce_join_leave_review",
+    "announce_only_user",
+    "announce_user_count",
+    "announce_user_count_all",
+    "announcement",
+    "answer_channel",
+    "denoise",
+    "dsp_drop_silence",
+    "dsp_silence_threshold",
+    "dsp_talking_threshold",
+    "dtmf_passthrough",
+    "echo_events",
+    "hear_own_join_sound",
+    "jitterbuffer",
+    "music_on_hold_class",
+    "music_on_hold_when_empty",
+    "pin",
+    "quiet",
+    "send_events",
+    "talk_detection_events",
+    "text_messaging",
+    "timeout",
+];
+/// Those of type `bridge`, but for the many of its sounds.
+const UNUSED_OF_BRIDGES: &[&str] = &[
+    "binaural_active",
+    "enable_events",
+    "internal_sample_rate",
+    "jitterbuffer",
+    "language",
+    "maximum_sample_rate",
+    "mixing_interval",
+    "record_conference",
+    "record_file",
+    "record_file_append",
+    "record_file_timestamp",
+    "record_command",
+    "record_options",
+    "regcontext",
+    "remb_behavior",
+    "remb_estimated_bitrate",
+    "remb_send_interval",
+    "template",
+    "video_mode",
+    "video_update_discard",
+];
 
 impl Engine {
     /// A member's part.

@@ -195,7 +195,7 @@ impl Engine {
     }
 
     /// Takes over another queues.conf alone.
-    pub(crate) fn configure_queues(&mut self, queues: Option<super::queue::Settings>) {
+    pub(crate) fn configure_queues(&mut self, queues: Option<super::queue::QueuesConfig>) {
         if queues.is_some() {
             self.queues.configure(queues.as_ref(), self.now);
             self.settings.queues = queues;

@@ -61,7 +61,7 @@ use crate::bus::Bus;
 use crate::config::complaint::Level;
 use crate::config::ini::Source;
 use crate::config::testmode::Clock;
-use crate::config::{Complaint, Config, Disk, TestMode};
+use crate::config::{Complaint, Config, Disk, TestMode, in_order};
 use crate::modules::Modules;
 use crate::time::{ReadClock, SwitchMicros, WallMicros};
 
@@ -141,7 +141,7 @@ pub struct Plan {
 pub fn prepare(config: &Config, source: &dyn Source) -> (Plan, Vec<Complaint>) {
     let mut complaints = Vec::new();
     let (settings, dialplan) = settings::load(source, config, &mut complaints);
-    (Plan { settings, dialplan, folder: config.dir.clone() }, complaints)
+    (Plan { settings, dialplan, folder: config.dir.clone() }, in_order(complaints))
 }
 
 impl Embedded {

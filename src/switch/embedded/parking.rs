@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ami::{Classes, Event};
+use crate::config::Complaint;
 use crate::config::ini::Document;
+use crate::config::settings::{Settings, Unused};
 
 use super::apps::{Activity, App, Input};
 use super::bridge::{After, BridgeId, Kind};
@@ -12,11 +14,10 @@ use super::dialplan::arguments;
 use super::engine::Engine;
 use super::numbers::{from_seconds, whole};
 use super::pbx::{Flow, Runner};
-use super::settings::sections;
 
 /// What res_parking.conf says.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
+pub(crate) struct ParkingConfig {
     pub(crate) lots: Vec<Lot>,
 }
 
@@ -67,45 +68,71 @@ pub(crate) struct Wish {
     pub(crate) come_back: Vec<u8>,
 }
 
-impl Settings {
-    pub(crate) fn read(document: &Document) -> Settings {
-        let mut lots: Vec<Lot> = sections(document)
-            .filter(|category| !category.name().eq_ignore_ascii_case(b"general"))
-            .map(|category| {
-                let spaces = category.get("parkpos").unwrap_or(b"701-750");
-                let (first, last) = range(spaces).unwrap_or((701, 750));
-                let truth = |name: &str, default: bool| super::settings::flag(Some(category), name, default);
-                Lot {
-                    name: category.name().to_vec(),
-                    first,
-                    last,
-                    time: u64::from(super::settings::number(category, "parkingtime", 45)),
-                    come_back_to_origin: truth("comebacktoorigin", true),
-                    come_back_context: category
-                        .get("comebackcontext")
-                        .unwrap_or(b"parkedcallstimeout")
-                        .to_vec(),
-                    find_next: category
-                        .get("findslot")
-                        .is_some_and(|value| value.eq_ignore_ascii_case(b"next")),
-                }
-            })
-            .collect();
-        if !lots.iter().any(|lot| lot.name == b"default") {
-            let lot = Lot {
-                name: b"default".to_vec(),
-                first: 701,
-                last: 750,
-                time: 45,
-                come_back_to_origin: true,
-                come_back_context: b"parkedcallstimeout".to_vec(),
-                find_next: false,
-            };
-            lots.insert(0, lot);
+impl Lot {
+    fn new(name: &[u8]) -> Lot {
+        Lot {
+            name: name.to_vec(),
+            first: 701,
+            last: 750,
+            time: 45,
+            come_back_to_origin: true,
+            come_back_context: b"parkedcallstimeout".to_vec(),
+            find_next: false,
         }
-        Settings { lots }
     }
 }
+
+impl ParkingConfig {
+    /// Reads res_parking.conf. There is always a lot `default`.
+    pub(crate) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> ParkingConfig {
+        let (mut lots, mut unused) = (Vec::new(), Unused::default());
+        for section in document.sections() {
+            let mut settings = Settings::section(document, section, complaints);
+            if section.name().eq_ignore_ascii_case(b"general") {
+                settings.unused(&["parkeddynamic"], &mut unused);
+                settings.finish();
+                continue;
+            }
+            let mut lot = Lot::new(section.name());
+            if let Some(line) = settings.last("parkpos") {
+                match range(line.value()) {
+                    Some(spaces) => (lot.first, lot.last) = spaces,
+                    None => settings.keep(line, "FIRST-LAST, such as 701-750", "701-750"),
+                }
+            }
+            settings.number("parkingtime", 0..=MAX_TIME, &mut lot.time);
+            settings.truth("comebacktoorigin", &mut lot.come_back_to_origin);
+            lot.come_back_context = settings.bytes("comebackcontext").unwrap_or(lot.come_back_context);
+            settings.choice("findslot", &[("first", false), ("next", true)], &mut lot.find_next);
+            settings.unused(UNUSED, &mut unused);
+            settings.finish();
+            lots.push(lot);
+        }
+        if !lots.iter().any(|lot| lot.name == b"default") {
+            lots.insert(0, Lot::new(b"default"));
+        }
+        unused.report(document, complaints);
+        ParkingConfig { lots }
+    }
+}
+
+/// The longest time in a space, in seconds: some three years, far from any overflow.
+const MAX_TIME: u64 = 100_000_000;
+/// Keys of a lot that Asterisk has. There are no extensions for parking but those of the dialplan.
+const UNUSED: &[&str] = &[
+    "comebackdialtime",
+    "context",
+    "courtesytone",
+    "parkedcallhangup",
+    "parkedcallrecording",
+    "parkedcallreparking",
+    "parkedcalltransfers",
+    "parkedmusicclass",
+    "parkedplay",
+    "parkext",
+    "parkext_exclusive",
+    "parkinghints",
+];
 
 /// `first-last`, both of them.
 fn range(text: &[u8]) -> Option<(u32, u32)> {

@@ -4,22 +4,22 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::ami::class::truth;
 use crate::config::Complaint;
 use crate::config::Voicemail;
 use crate::config::complaint::{did_you_mean, quote};
-use crate::config::ini::{self, Category, Document, Source};
+use crate::config::ini::{self, Document, Source};
 use crate::config::{Config, TestMode};
 
 use super::agents;
-use super::apps::{self, seconds};
-use super::cdr;
-use super::cel::Cel;
-use super::conference;
+use super::apps;
+use super::cdr::CdrConfig;
+use super::cel::CelConfig;
+use super::conference::ConferenceConfig;
 use super::device::Devices;
 use super::dialplan::{Dialplan, Priority};
-use super::parking;
-use super::queue;
+use super::features::FeaturesConfig;
+use super::parking::ParkingConfig;
+use super::queue::QueuesConfig;
 
 /// Everything that the engine is told once.
 #[derive(Clone, Debug)]
@@ -30,14 +30,14 @@ pub(crate) struct Settings {
     pub(crate) live_dangerously: bool,
     /// `channelvars` of manager.conf.
     pub(crate) channelvars: Vec<Vec<u8>>,
-    pub(crate) features: Features,
-    pub(crate) cdr: cdr::Settings,
+    pub(crate) features: FeaturesConfig,
+    pub(crate) cdr: CdrConfig,
     /// None: no CEL events.
-    pub(crate) cel: Option<Cel>,
-    pub(crate) parking: Option<parking::Settings>,
-    pub(crate) queues: Option<queue::Settings>,
+    pub(crate) cel: Option<CelConfig>,
+    pub(crate) parking: Option<ParkingConfig>,
+    pub(crate) queues: Option<QueuesConfig>,
     pub(crate) agents: Option<Vec<agents::Agent>>,
-    pub(crate) conferences: Option<conference::Settings>,
+    pub(crate) conferences: Option<ConferenceConfig>,
     pub(crate) devices: Devices,
     pub(crate) voicemail: Voicemail,
     /// How long a sound takes, in microseconds.
@@ -49,19 +49,6 @@ pub(crate) struct Settings {
     pub(crate) test: TestMode,
 }
 
-/// What features.conf says: the digits that callers dial in a bridge.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Features {
-    pub(crate) atxfer: Vec<u8>,
-    pub(crate) blindxfer: Vec<u8>,
-    pub(crate) disconnect: Vec<u8>,
-    /// Empty: none.
-    pub(crate) parkcall: Vec<u8>,
-    pub(crate) atxfer_abort: Vec<u8>,
-    /// How long whom an attended transfer calls may ring, in microseconds.
-    pub(crate) atxfer_no_answer: u64,
-}
-
 impl Default for Settings {
     /// Every part is there, and nothing in it.
     fn default() -> Settings {
@@ -70,19 +57,13 @@ impl Default for Settings {
             system_name: Vec::new(),
             live_dangerously: false,
             channelvars: Vec::new(),
-            features: Features {
-                disconnect: b"*0".to_vec(),
-                blindxfer: b"#".to_vec(),
-                atxfer_abort: b"*1".to_vec(),
-                atxfer_no_answer: 15_000_000,
-                ..Features::default()
-            },
-            cdr: cdr::Settings::default(),
+            features: FeaturesConfig::default(),
+            cdr: CdrConfig::default(),
             cel: None,
-            parking: Some(parking::Settings::default()),
-            queues: Some(queue::Settings::default()),
+            parking: Some(ParkingConfig::default()),
+            queues: Some(QueuesConfig::default()),
             agents: Some(Vec::new()),
-            conferences: Some(conference::Settings::default()),
+            conferences: Some(ConferenceConfig::default()),
             devices: Devices::default(),
             voicemail: Voicemail::default(),
             sound_time: 1_000_000,
@@ -109,56 +90,18 @@ pub(crate) fn load(
         test: config.amibox.test,
         ..Settings::default()
     };
-    if let Some(features) = open(source, "features.conf", complaints) {
-        let map = section(&features, b"featuremap");
-        let general = section(&features, b"general");
-        let own = &mut settings.features;
-        let read = |category: Option<&Category>, name: &str, into: &mut Vec<u8>| {
-            if let Some(value) = category.and_then(|category| category.get(name)) {
-                *into = value.to_vec();
-            }
-        };
-        read(map, "atxfer", &mut own.atxfer);
-        read(map, "blindxfer", &mut own.blindxfer);
-        read(map, "disconnect", &mut own.disconnect);
-        read(map, "parkcall", &mut own.parkcall);
-        read(general, "atxferabort", &mut own.atxfer_abort);
-        if let Some(time) = general.and_then(|general| general.get("atxfernoanswertimeout")).and_then(seconds)
-        {
-            own.atxfer_no_answer = time;
-        }
-    }
-    let cdr_on = open(source, "cdr.conf", complaints).map(|document| {
-        let general = section(&document, b"general");
-        settings.cdr.unanswered = flag(general, "unanswered", false);
-        flag(general, "enable", true)
-    });
-    settings.cdr.enabled = cdr_on.unwrap_or(true);
-    if let Some(document) = open(source, "cdr_manager.conf", complaints) {
-        settings.cdr.events = settings.cdr.enabled && flag(section(&document, b"general"), "enabled", false);
-        if let Some(mappings) = section(&document, b"mappings") {
-            settings.cdr.mappings = mappings
-                .variables()
-                .iter()
-                .map(|line| (line.name().to_vec(), line.value().to_vec()))
-                .collect();
-        }
-    }
-    if let Some(document) = open(source, "cel.conf", complaints) {
-        let general = section(&document, b"general");
-        let told = flag(general, "enable", false) && flag(section(&document, b"manager"), "enabled", false);
-        settings.cel = told.then(|| Cel {
-            events: general.and_then(|general| general.get("events")).map(list).unwrap_or_default(),
-            apps: general.and_then(|general| general.get("apps")).map(list).unwrap_or_default(),
-            dateformat: general.and_then(|general| general.get("dateformat")).map(<[u8]>::to_vec),
-        });
-    }
-    settings.parking =
-        open(source, "res_parking.conf", complaints).map(|document| parking::Settings::read(&document));
+    let mut read = |name: &str| open(source, name, complaints);
+    let (features, cdr, cdr_manager) = (read("features.conf"), read("cdr.conf"), read("cdr_manager.conf"));
+    let (cel, parking, staff) = (read("cel.conf"), read("res_parking.conf"), read("agents.conf"));
+    let conferences = read("confbridge.conf");
+    settings.features =
+        features.map(|document| FeaturesConfig::read(&document, complaints)).unwrap_or_default();
+    settings.cdr = CdrConfig::read(cdr.as_ref(), cdr_manager.as_ref(), complaints);
+    settings.cel = cel.and_then(|document| CelConfig::read(&document, complaints));
+    settings.parking = parking.map(|document| ParkingConfig::read(&document, complaints));
     settings.queues = load_queues(source, complaints);
-    settings.agents = open(source, "agents.conf", complaints).map(|document| agents::read(&document));
-    settings.conferences =
-        open(source, "confbridge.conf", complaints).map(|document| conference::Settings::read(&document));
+    settings.agents = staff.map(|document| agents::read(&document, complaints));
+    settings.conferences = conferences.map(|document| ConferenceConfig::read(&document, complaints));
     let devices = open(source, "devices.conf", complaints);
     settings.devices = devices.map(|document| Devices::read(&document, complaints)).unwrap_or_default();
     settings.sound_time = settings.devices.sound_time.unwrap_or(settings.sound_time);
@@ -166,10 +109,10 @@ pub(crate) fn load(
 }
 
 /// Reads queues.conf and queuerules.conf; `None` where there are no queues.
-pub(crate) fn load_queues(source: &dyn Source, complaints: &mut Vec<Complaint>) -> Option<queue::Settings> {
+pub(crate) fn load_queues(source: &dyn Source, complaints: &mut Vec<Complaint>) -> Option<QueuesConfig> {
     let document = open(source, "queues.conf", complaints)?;
     let rules = open(source, "queuerules.conf", complaints);
-    Some(queue::Settings::read(&document, rules.as_ref(), complaints))
+    Some(QueuesConfig::read(&document, rules.as_ref(), complaints))
 }
 
 /// Reads extensions.conf.
@@ -215,36 +158,6 @@ fn open(source: &dyn Source, name: &str, complaints: &mut Vec<Complaint>) -> Opt
     }
 }
 
-/// The first section of that name, in any case.
-pub(crate) fn section<'d>(document: &'d Document, name: &[u8]) -> Option<&'d Category> {
-    sections(document).find(|category| category.name().eq_ignore_ascii_case(name))
-}
-
-/// Every section but templates.
-pub(crate) fn sections(document: &Document) -> impl Iterator<Item = &Category> {
-    document.categories().iter().filter(|category| !category.is_template())
-}
-
-/// Yes or no.
-pub(crate) fn flag(category: Option<&Category>, name: &str, default: bool) -> bool {
-    category.and_then(|category| category.get(name)).and_then(truth).unwrap_or(default)
-}
-
-/// A whole number.
-pub(crate) fn number(category: &Category, name: &str, default: u32) -> u32 {
-    category.get(name).and_then(super::numbers::whole).unwrap_or(default)
-}
-
-/// Names parted by commas.
-pub(crate) fn list(value: &[u8]) -> Vec<Vec<u8>> {
-    value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|name| !name.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect()
-}
-
 /// How many channels there may be at once: a dialplan that calls itself is to take some 100 MB, and not all there is. Further calls
 /// fail with the cause congestion.
 const MAX_CHANNELS: usize = 20_000;
@@ -267,5 +180,117 @@ mod tests {
              \"Playback\"?",
         ];
         assert_eq!(told, expect);
+    }
+
+    /// What is said of a file, each line behind the file's name.
+    fn check(name: &str, text: &str, expect: &[&str]) {
+        let manager = ("manager.conf", &b"[general]\n"[..]);
+        let files = Memory::new(&[manager, (name, text.as_bytes())]);
+        let config = crate::config::read(Path::new("/etc/x"), &files).config.expect("it is sound");
+        let (_, complaints) = super::super::prepare(&config, &files);
+        let prefix = format!("/etc/x/{name}:");
+        let found: Vec<_> = complaints.iter().map(|found| found.to_string().replace(&prefix, "")).collect();
+        assert_eq!(found, expect, "{name}: {text}");
+    }
+
+    #[test]
+    fn wrong_values_and_unknown_keys_are_reported() {
+        check(
+            "features.conf",
+            "[general]\natxfernoanswertimeout = soon\natxferabrot = *1\n[featuremap]\nblindxfer = #x\natxfer = *2\n[featurmap]\n",
+            &[
+                "2: warning: atxfernoanswertimeout = \"soon\": not a number of seconds (0 to 100000000); using 15",
+                "3: warning: unknown setting \"atxferabrot\", ignored; did you mean \"atxferabort\"?",
+                "5: warning: blindxfer = \"#x\": not at most 10 of 0-9, *, # and A-D; using \"#\"",
+                "7: warning: unknown section [featurmap], ignored; did you mean [featuremap]?",
+            ],
+        );
+        check(
+            "features.conf",
+            "[applicationmap]\nx => *9,self,NoOp\n[group]\nx => *8\n",
+            &[" warning: not used by amibox: [applicationmap]"],
+        );
+        check(
+            "cdr.conf",
+            "[general]\nenable = perhaps\nunanswerd = yes\nbatch = no\nsize = 1\n[csv]\nusegmtime = yes\n",
+            &[
+                " warning: not used by amibox: [csv], batch, size",
+                "2: warning: enable = \"perhaps\": not yes or no; using yes",
+                "3: warning: unknown setting \"unanswerd\", ignored; did you mean \"unanswered\"?",
+            ],
+        );
+        check(
+            "cdr_manager.conf",
+            "[general]\nenable = yes\n[mapping]\na => b\n",
+            &[
+                "2: warning: unknown setting \"enable\", ignored; did you mean \"enabled\"?",
+                "3: warning: unknown section [mapping], ignored; did you mean [mappings]?",
+            ],
+        );
+        check(
+            "cel.conf",
+            "[general]\nenable = yes\nevents = CHAN_STRAT,HANGUP\n[manager]\nenabled = 7x\n",
+            &[
+                "3: warning: events: unknown event \"CHAN_STRAT\", ignored; did you mean \"CHAN_START\"?",
+                "5: warning: enabled = \"7x\": not yes or no; using no",
+            ],
+        );
+        check(
+            "res_parking.conf",
+            "[general]\n[default]\nparkext = 700\nparkpos = 701\nparkingtime = -5\nfindslot = last\ncomebackcontxt = x\n",
+            &[
+                " warning: not used by amibox: parkext",
+                "4: warning: parkpos = \"701\": not FIRST-LAST, such as 701-750; using 701-750",
+                "5: warning: parkingtime = \"-5\": not a number (0 to 100000000); using 45",
+                "6: warning: findslot = \"last\": not one of first, next; using first",
+                "7: warning: unknown setting \"comebackcontxt\", ignored; did you mean \"comebackcontext\"?",
+            ],
+        );
+        check(
+            "agents.conf",
+            "[general]\n[100]\nfullnam = A\nackcall = no\n",
+            &[
+                " warning: not used by amibox: ackcall",
+                "3: warning: unknown setting \"fullnam\", ignored; did you mean \"fullname\"?",
+            ],
+        );
+        check(
+            "confbridge.conf",
+            "[general]\n[u]\ntype = user\nadmin = sure\nquiet = yes\nstartmute = yes\n[b]\ntype = bridge\n\
+             max_members = x\nsound_join = y\n[m]\ntype = menu\n1 = x\n[o]\n",
+            &[
+                " warning: not used by amibox: quiet, sound_*, type = menu",
+                "4: warning: admin = \"sure\": not yes or no; using no",
+                "6: warning: unknown setting \"startmute\", ignored; did you mean \"startmuted\"?",
+                "9: warning: max_members = \"x\": not a number (0 to 4294967295); using 0",
+                "14: warning: [o]: no type = user, bridge or menu; the section is ignored",
+            ],
+        );
+        check(
+            "queues.conf",
+            "[general]\npersistentmembers = x\n[q]\nstrategy = ringal\ntimeout = +5\njoinempty = paused,ringin\n\
+             autopause = al\nmember => ,1\nmember => A/b,x,,,maybe\nmusicclass = m\nqueue-youarenext = y\nwheight = 1\n",
+            &[
+                " warning: not used by amibox: musicclass, queue-*",
+                "2: warning: persistentmembers = \"x\": not yes or no; using no",
+                "4: warning: strategy = \"ringal\": not one of ringall, leastrecent, fewestcalls, random, rrmemory, rrordered, \
+                 linear, wrandom; using ringall; did you mean \"ringall\"?",
+                "5: warning: timeout = \"+5\": not a number (0 to 100000000); using 15",
+                "6: warning: joinempty: \"ringin\" means nothing here, ignored; did you mean \"ringing\"?",
+                "7: warning: autopause = \"al\": not yes, no or all; using no",
+                "8: warning: member: no interface such as PJSIP/alice, ignored",
+                "9: warning: member \"A/b\": the penalty is not a number, ignored",
+                "9: warning: member \"A/b\": the ringinuse is not yes or no, ignored",
+                "12: warning: unknown setting \"wheight\", ignored; did you mean \"weight\"?",
+            ],
+        );
+        check(
+            "extensions.conf",
+            "[general]\nuserscontext = x\nautofallthrough = 2\n",
+            &[
+                " warning: not used by amibox: userscontext",
+                "3: warning: autofallthrough = \"2\": not yes or no; using yes",
+            ],
+        );
     }
 }

@@ -46,6 +46,11 @@ struct Dialling {
 }
 
 impl Transfers {
+    /// Whether a channel is making an attended transfer, which it may give up.
+    pub(crate) fn is_under_way(&self, id: ChannelId) -> bool {
+        self.under_way.get(&id).is_some_and(|transfer| !transfer.blond)
+    }
+
     /// Whether an alarm of a transferer still counts.
     pub(crate) fn counts(&self, id: ChannelId, alarm: u64) -> bool {
         self.under_way.get(&id).is_some_and(|transfer| transfer.alarm == alarm)
@@ -300,7 +305,10 @@ impl Engine {
         let alarm = self.transfers.alarm;
         if let Some(dialling) = self.transfers.dialling.get_mut(&id) {
             dialling.alarm = alarm;
-            self.alarm(self.now + TRANSFER_DIGIT_TIMEOUT, Timer::TransferDigits(id, alarm));
+            self.alarm(
+                self.now.saturating_add(self.settings.features.transfer_digit_timeout),
+                Timer::TransferDigits(id, alarm),
+            );
         }
     }
 
@@ -354,7 +362,5 @@ impl Engine {
     }
 }
 
-/// How long a transferer may take between two digits, in microseconds.
-const TRANSFER_DIGIT_TIMEOUT: u64 = 3_000_000;
 /// The longest extension that is transferred to.
 const MAX_DIGITS: usize = 80;

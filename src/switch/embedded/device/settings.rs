@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 
 use crate::config::Complaint;
-use crate::config::complaint::{did_you_mean, quote};
-use crate::config::ini::{Document, Variable};
+use crate::config::ini::Document;
+use crate::config::settings::Settings;
 
-use super::super::apps::seconds;
 use super::super::numbers::whole;
-use super::super::settings::sections;
 
 /// Every device that is declared.
 #[derive(Clone, Debug, Default)]
@@ -69,97 +67,65 @@ impl Device {
         }
     }
 
-    /// Takes a line; what was expected where it makes no sense.
-    fn set(&mut self, line: &Variable) -> Result<(), String> {
-        let value = line.value();
-        let wrong = |expected: &str| {
-            format!("{} = {}: {expected} expected", line.name().escape_ascii(), quote(value))
-        };
-        let time = || seconds(value).ok_or_else(|| wrong("a number of seconds"));
-        match line.name().to_ascii_lowercase().as_slice() {
-            b"behaviour" | b"behavior" => {
-                let found = BEHAVIOURS.iter().find(|(name, _)| value.eq_ignore_ascii_case(name.as_bytes()));
-                let (_, behaviour) = found.ok_or_else(|| {
-                    let names = BEHAVIOURS.map(|(name, _)| name);
-                    wrong(&format!("one of {}", names.join(", "))) + &did_you_mean(value, names)
-                })?;
-                self.behaviour = *behaviour;
-            }
-            b"ring" => self.ring = time()?,
-            b"talk" => self.talk = Some(time()?),
-            b"digits" => {
-                if value.len() > MAX_DIGITS || !value.iter().all(|digit| DIGITS.contains(digit)) {
-                    return Err(wrong("at most 80 of 0-9, *, #, A-D and w"));
-                }
-                self.digits = value.to_vec();
-            }
-            b"context" => self.context = value.to_vec(),
-            b"busyat" => {
-                let number = whole::<usize>(value);
-                self.busy_at =
-                    Some(number.filter(|number| *number > 0).ok_or_else(|| wrong("a number from 1"))?);
-            }
-            name => return Err(format!("{} is not known{}", quote(line.name()), did_you_mean(name, KEYS))),
+    fn read(name: &[u8], mut settings: Settings) -> Device {
+        let mut device = Device::new(name);
+        for key in ["behaviour", "behavior"] {
+            settings.choice(key, &BEHAVIOURS, &mut device.behaviour);
         }
-        Ok(())
+        settings.micros("ring", &mut device.ring);
+        if settings.last("talk").is_some() {
+            settings.micros("talk", device.talk.insert(DEFAULT_TALK));
+        }
+        if let Some(line) = settings.last("digits") {
+            let is_digit = |digit: &u8| DIGITS.contains(digit);
+            match line.value().len() <= MAX_DIGITS && line.value().iter().all(is_digit) {
+                true => device.digits = line.value().to_vec(),
+                false => settings.keep(line, "at most 80 of 0-9, *, #, A-D and w", "none"),
+            }
+        }
+        device.context = settings.bytes("context").unwrap_or(device.context);
+        if let Some(line) = settings.last("busyat") {
+            device.busy_at = whole(line.value()).filter(|number| (1..=MAX_CALLS).contains(number));
+            if device.busy_at.is_none() {
+                settings.keep(line, &format!("a number (1 to {MAX_CALLS})"), "never");
+            }
+        }
+        settings.finish();
+        device
     }
 }
 
 impl Devices {
-    /// Reads devices.conf. A line that makes no sense is left out, and so is a section that names no device.
+    /// Reads devices.conf. A line that makes no sense is ignored, and so is a section that names no device.
     pub(crate) fn read(document: &Document, complaints: &mut Vec<Complaint>) -> Devices {
         let mut devices = Devices::default();
-        for category in sections(document) {
-            let name = category.name();
+        for section in document.sections() {
+            let name = section.name();
             if name.eq_ignore_ascii_case(b"general") {
-                category.variables().iter().for_each(|line| devices.general(document, line, complaints));
+                let mut settings = Settings::section(document, section, complaints);
+                if settings.last("soundtime").is_some() {
+                    settings.micros("soundtime", devices.sound_time.get_or_insert(DEFAULT_SOUND_TIME));
+                }
+                settings.finish();
                 continue;
             }
             let technology = name.split(|&byte| byte == b'/').next().unwrap_or_default();
-            if technology.len() >= name.len().saturating_sub(1) || technology.is_empty() {
-                let (file, line) = document.header_place(category);
-                let text = format!(
-                    "[{}]: a technology and a name expected, such as PJSIP/alice",
-                    name.escape_ascii()
-                );
+            let has_name = technology.len() < name.len().saturating_sub(1) && !technology.is_empty();
+            let is_own =
+                technology.eq_ignore_ascii_case(b"Local") || technology.eq_ignore_ascii_case(b"Custom");
+            if is_own || !has_name {
+                let (file, line) = document.header_place(section);
+                let why = match has_name {
+                    false => "not a technology and a name, such as PJSIP/alice; the section is ignored",
+                    true => "such devices need no section; it is ignored",
+                };
+                let text = format!("[{}]: {why}", name.escape_ascii());
                 complaints.push(Complaint::warning(file, line, text));
                 continue;
             }
-            if technology.eq_ignore_ascii_case(b"Local") || technology.eq_ignore_ascii_case(b"Custom") {
-                let (file, line) = document.header_place(category);
-                let text = format!("[{}]: such devices are there by themselves", name.escape_ascii());
-                complaints.push(Complaint::warning(file, line, text));
-                continue;
-            }
-            let mut device = Device::new(name);
-            for line in category.variables() {
-                if let Err(text) = device.set(line) {
-                    let (file, number) = document.place(line);
-                    complaints.push(Complaint::warning(
-                        file,
-                        number,
-                        format!("[{}] {text}", name.escape_ascii()),
-                    ));
-                }
-            }
-            devices.add(device);
+            devices.add(Device::read(name, Settings::section(document, section, complaints)));
         }
         devices
-    }
-
-    fn general(&mut self, document: &Document, line: &Variable, complaints: &mut Vec<Complaint>) {
-        let text = match seconds(line.value()) {
-            Some(time) if line.is(b"soundtime") => return self.sound_time = Some(time),
-            None if line.is(b"soundtime") => {
-                format!("[general] soundtime = {}: a number of seconds expected", quote(line.value()))
-            }
-            _ => {
-                let meant = did_you_mean(line.name(), ["soundtime"]);
-                format!("[general] {} is not known{meant}", quote(line.name()))
-            }
-        };
-        let (file, number) = document.place(line);
-        complaints.push(Complaint::warning(file, number, text));
     }
 
     fn add(&mut self, device: Device) {
@@ -198,7 +164,11 @@ const BEHAVIOURS: [(&str, Behaviour); 6] = [
     ("unreachable", Behaviour::Unreachable),
     ("congestion", Behaviour::Congestion),
 ];
-const KEYS: [&str; 6] = ["behaviour", "ring", "talk", "digits", "context", "busyat"];
+/// More calls than there can be channels.
+const MAX_CALLS: usize = 100_000;
+/// What a wrong time counts as, in microseconds.
+const DEFAULT_TALK: u64 = 60_000_000;
+const DEFAULT_SOUND_TIME: u64 = 1_000_000;
 const DIGITS: &[u8] = b"0123456789*#ABCDabcdwW";
 /// How many digits a device dials at the most: each takes a fifth of a second.
 const MAX_DIGITS: usize = 80;
@@ -217,7 +187,8 @@ mod tests {
             let document = ini::parse(&files, Path::new("devices.conf")).expect("it is there").document;
             let mut complaints = Vec::new();
             Devices::read(&document, &mut complaints);
-            let told: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+            let told: Vec<String> =
+                complaints.iter().map(|told| told.to_string().replace("/etc/x/devices.conf:", "")).collect();
             assert_eq!(told, expect, "{text}");
         };
         check("[PJSIP/a]\nbehaviour = Busy\nring = 0.5\ntalk=3\ndigits = 12w#\nbusyat=1\ncontext=x\n", &[]);
@@ -225,35 +196,32 @@ mod tests {
         check(
             "[alice]\n",
             &[
-                "/etc/x/devices.conf:1: warning: [alice]: a technology and a name expected, such as PJSIP/alice",
+                "1: warning: [alice]: not a technology and a name, such as PJSIP/alice; the section is ignored",
             ],
         );
-        check(
-            "\n[Local/100]\n",
-            &["/etc/x/devices.conf:2: warning: [Local/100]: such devices are there by themselves"],
-        );
+        check("\n[Local/100]\n", &["2: warning: [Local/100]: such devices need no section; it is ignored"]);
         check(
             "[PJSIP/a]\nbehaviour = bussy\n",
             &[
-                "/etc/x/devices.conf:2: warning: [PJSIP/a] behaviour = \"bussy\": one of answer, busy, noanswer, reject, \
-               unreachable, congestion expected; did you mean \"busy\"?",
+                "2: warning: behaviour = \"bussy\": not one of answer, busy, noanswer, reject, unreachable, congestion; \
+                 using answer; did you mean \"busy\"?",
             ],
         );
         check("[general]\nsoundtime = 0.2\n", &[]);
         check(
             "[general]\nsoundtime = x\nsondtime = 1\n",
             &[
-                "/etc/x/devices.conf:2: warning: [general] soundtime = \"x\": a number of seconds expected",
-                "/etc/x/devices.conf:3: warning: [general] \"sondtime\" is not known; did you mean \"soundtime\"?",
+                "2: warning: soundtime = \"x\": not a number of seconds (0 to 100000000); using 1",
+                "3: warning: unknown setting \"sondtime\", ignored; did you mean \"soundtime\"?",
             ],
         );
         check(
             "[PJSIP/a]\nrinng = 1\nring = -1\nbusyat = 0\ndigits = 1x\n",
             &[
-                "/etc/x/devices.conf:2: warning: [PJSIP/a] \"rinng\" is not known; did you mean \"ring\"?",
-                "/etc/x/devices.conf:3: warning: [PJSIP/a] ring = \"-1\": a number of seconds expected",
-                "/etc/x/devices.conf:4: warning: [PJSIP/a] busyat = \"0\": a number from 1 expected",
-                "/etc/x/devices.conf:5: warning: [PJSIP/a] digits = \"1x\": at most 80 of 0-9, *, #, A-D and w expected",
+                "3: warning: ring = \"-1\": not a number of seconds (0 to 100000000); using 1",
+                "5: warning: digits = \"1x\": not at most 80 of 0-9, *, #, A-D and w; using none",
+                "4: warning: busyat = \"0\": not a number (1 to 100000); using never",
+                "2: warning: unknown setting \"rinng\", ignored; did you mean \"ring\"?",
             ],
         );
     }

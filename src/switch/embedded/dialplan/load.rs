@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::ami::class::truth;
 use crate::config::Complaint;
 use crate::config::complaint::{did_you_mean, quote};
 use crate::config::ini::{Document, Variable};
+use crate::config::settings::{Settings, Unused};
 
 use super::substitute::{Depth, Fault, Scope, Surroundings, substitute};
 use super::time::Times;
@@ -21,18 +21,16 @@ impl Dialplan {
     /// The dialplan that a file, with those that it includes, describes.
     pub(crate) fn load(document: &Document, complaints: &mut Vec<Complaint>) -> Dialplan {
         let mut loader = Loader { document, complaints, dialplan: Dialplan::default(), file: None };
-        let sections = || document.categories().iter().filter(|section| !section.is_template());
+        let sections = || document.sections();
         let is = |name: &[u8], other: &[u8]| name.eq_ignore_ascii_case(other);
         // Global variables may stand below the contexts that use them.
         for section in sections().filter(|section| is(section.name(), b"globals")) {
             section.variables().iter().for_each(|line| loader.global(line));
         }
-        for section in sections().filter(|section| !is(section.name(), b"globals")) {
-            match section.name() {
-                name if is(name, b"general") => {
-                    section.variables().iter().for_each(|line| loader.general(line))
-                }
-                name => loader.context(name, section.variables()),
+        loader.general();
+        for section in sections() {
+            if !is(section.name(), b"globals") && !is(section.name(), b"general") {
+                loader.context(section.name(), section.variables());
             }
         }
         loader.warn_of_missing_contexts();
@@ -58,32 +56,16 @@ struct Cursor {
 }
 
 impl<'a> Loader<'a> {
-    fn general(&mut self, line: &'a Variable) {
+    fn general(&mut self) {
         let General { autofallthrough, clearglobalvars } = &mut self.dialplan.general;
-        let into = match line.name().to_ascii_lowercase().as_slice() {
-            b"autofallthrough" => autofallthrough,
-            b"clearglobalvars" => clearglobalvars,
-            name => {
-                if !IGNORED.iter().any(|known| known.as_bytes() == name) {
-                    let known =
-                        ["autofallthrough", "clearglobalvars"].into_iter().chain(IGNORED.iter().copied());
-                    let hint = did_you_mean(name, known);
-                    self.warn(
-                        line,
-                        format!("{} is no setting here, the line is skipped{hint}", quote(line.name())),
-                    );
-                }
-                return;
-            }
-        };
-        match truth(line.value()) {
-            Some(value) => *into = value,
-            None => {
-                let kept = if *into { "yes" } else { "no" };
-                let (name, value) = (line.name().escape_ascii(), quote(line.value()));
-                self.warn(line, format!("{name} = {value}: yes or no expected; {kept} stays"));
-            }
-        }
+        let mut unused = Unused::default();
+        let mut settings = Settings::of(self.document, b"general", self.complaints);
+        settings.truth("autofallthrough", autofallthrough);
+        settings.truth("clearglobalvars", clearglobalvars);
+        settings.ignored(IGNORED);
+        settings.unused(UNUSED, &mut unused);
+        settings.finish();
+        unused.report(self.document, self.complaints);
     }
 
     fn global(&mut self, line: &'a Variable) {
@@ -348,8 +330,9 @@ impl Scope for Reading<'_> {
 }
 
 /// Keys of `[general]` that Asterisk knows and that change nothing here.
-const IGNORED: &[&str] =
-    &["static", "writeprotect", "extenpatternmatchnew", "userscontext", "priorityjumping", "overrideswitch"];
+const IGNORED: &[&str] = &["static", "writeprotect", "extenpatternmatchnew"];
+/// Keys of `[general]` that Asterisk has or had, and that would change how calls are matched.
+const UNUSED: &[&str] = &["overrideswitch", "priorityjumping", "userscontext"];
 /// Among how many names a guess is made for one that is not there.
 const MAX_GUESSES: usize = 1000;
 

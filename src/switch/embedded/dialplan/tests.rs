@@ -227,8 +227,8 @@ fn a_file_says_what_is_wrong_with_it() {
     check(
         "[general]\nautofallthru = yes\nclearglobalvars = maybe\n",
         &[
-            "2: warning: \"autofallthru\" is no setting here, the line is skipped; did you mean \"autofallthrough\"?",
-            "3: warning: clearglobalvars = \"maybe\": yes or no expected; no stays",
+            "3: warning: clearglobalvars = \"maybe\": not yes or no; using no",
+            "2: warning: unknown setting \"autofallthru\", ignored; did you mean \"autofallthrough\"?",
         ],
     );
     check(

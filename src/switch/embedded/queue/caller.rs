@@ -419,7 +419,7 @@ impl Engine {
 
 /// How long a caller waits, in microseconds, before members are called for it again: never no time at all, or a member that
 /// refuses at once would be called for ever in the same instant.
-pub(super) fn retry_pause(config: &super::settings::Config) -> u64 {
+pub(super) fn retry_pause(config: &super::settings::QueueConfig) -> u64 {
     from_seconds(config.retry.max(1))
 }
 

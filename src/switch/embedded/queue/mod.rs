@@ -18,8 +18,8 @@ use super::clock::Offset;
 use super::engine::Engine;
 use super::states::DeviceState;
 
-use settings::{Config, StaticMember};
-pub(crate) use settings::{Rule, Settings, Strategy};
+use settings::{QueueConfig, StaticMember};
+pub(crate) use settings::{QueuesConfig, Rule, Strategy};
 
 /// Every queue, in the order of queues.conf.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(crate) struct Queues {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) name: Vec<u8>,
-    pub(crate) config: Config,
+    pub(crate) config: QueueConfig,
     pub(crate) members: Vec<Member>,
     /// In the order in which they will be served.
     pub(crate) waiting: Vec<ChannelId>,
@@ -101,7 +101,7 @@ impl Member {
         }
     }
 
-    fn of_file(line: &StaticMember, config: &Config, now: u64) -> Member {
+    fn of_file(line: &StaticMember, config: &QueueConfig, now: u64) -> Member {
         let mut member = Member::new(&line.interface, now);
         member.dynamic = false;
         member.penalty = line.penalty;
@@ -129,13 +129,13 @@ impl Member {
     }
 
     /// Whether it still rests from its last call.
-    pub(crate) fn rests(&self, config: &Config, now: u64) -> bool {
+    pub(crate) fn rests(&self, config: &QueueConfig, now: u64) -> bool {
         let wrapup = if self.wrapup > 0 { self.wrapup } else { config.wrapup };
         self.last_call > 0 && now / 1_000_000 < self.last_call + wrapup
     }
 
     /// Whether it may be called at that time, given how its device stands and when its last call was.
-    pub(crate) fn is_available(&self, config: &Config, now: u64) -> bool {
+    pub(crate) fn is_available(&self, config: &QueueConfig, now: u64) -> bool {
         let free = match self.status {
             DeviceState::Unknown | DeviceState::NotInUse => true,
             DeviceState::InUse | DeviceState::Ringing | DeviceState::RingInUse | DeviceState::OnHold => {
@@ -190,14 +190,14 @@ impl Stats {
 
 impl Queues {
     /// The queues of a configuration, at that time.
-    pub(crate) fn new(settings: Option<&Settings>, now: u64) -> Queues {
+    pub(crate) fn new(settings: Option<&QueuesConfig>, now: u64) -> Queues {
         let mut queues = Queues::default();
         queues.configure(settings, now);
         queues
     }
 
     /// Takes over another configuration: callers, counts and dynamic members stay.
-    pub(crate) fn configure(&mut self, settings: Option<&Settings>, now: u64) {
+    pub(crate) fn configure(&mut self, settings: Option<&QueuesConfig>, now: u64) {
         let Some(settings) = settings else { return };
         self.rules.clone_from(&settings.rules);
         self.members_changed();

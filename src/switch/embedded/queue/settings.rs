@@ -3,15 +3,15 @@
 use crate::ami::class::truth;
 use crate::config::Complaint;
 use crate::config::complaint::{did_you_mean, quote};
-use crate::config::ini::{Category, Document};
+use crate::config::ini::{Category, Document, Variable};
+use crate::config::settings::{Settings, Unused};
 
 use super::super::numbers::whole;
-use super::super::settings::{flag, number, section, sections};
 
 /// Both files.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) queues: Vec<Config>,
+pub(crate) struct QueuesConfig {
+    pub(crate) queues: Vec<QueueConfig>,
     pub(crate) rules: Vec<Rule>,
     /// `persistentmembers`: dynamic members are kept in AstDB.
     pub(crate) persistent: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
 
 /// A queue as the file describes it. Times are in seconds.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
+pub(crate) struct QueueConfig {
     pub(crate) name: Vec<u8>,
     pub(crate) strategy: Strategy,
     /// How long a member is called.
@@ -129,14 +129,23 @@ impl Strategy {
     pub(crate) fn name(self) -> &'static str {
         Strategy::NAMES.iter().find(|(_, own)| *own == self).map_or("", |(name, _)| name)
     }
-
-    fn by_name(name: &[u8]) -> Option<Strategy> {
-        Strategy::NAMES.iter().find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name)).map(|(_, own)| *own)
-    }
 }
 
 impl Emptiness {
-    /// Reads `yes`, `no`, `strict`, `loose` or a list of what does not count.
+    /// Reads `yes`, `no`, `strict`, `loose` or a list of what does not count, in which other words mean nothing.
+    fn read(settings: &mut Settings, key: &'static str, when: bool) -> Emptiness {
+        let Some(line) = settings.last(key) else { return Emptiness::default() };
+        let is_known =
+            |word: &[u8]| EMPTINESS.iter().any(|own| word.trim_ascii().eq_ignore_ascii_case(own.as_bytes()));
+        if truth(line.value()).is_none() {
+            for word in line.value().split(|&byte| byte == b',').filter(|word| !is_known(word)) {
+                let hint = did_you_mean(word, EMPTINESS.iter().copied());
+                settings.warn(line, format!("{key}: {} means nothing here, ignored{hint}", quote(word)));
+            }
+        }
+        Emptiness::parse(line.value(), when)
+    }
+
     fn parse(text: &[u8], when: bool) -> Emptiness {
         let looked = Emptiness { counts: true, invalid: true, ..Emptiness::default() };
         match text.to_ascii_lowercase().as_slice() {
@@ -190,113 +199,226 @@ impl Shift {
     }
 }
 
-impl Settings {
-    /// What both files say. Lines that make no sense are left out, and complained about.
+impl QueuesConfig {
+    /// What both files say. Lines that make no sense are ignored, with a diagnostic.
     pub(crate) fn read(
         document: &Document,
         rules: Option<&Document>,
         complaints: &mut Vec<Complaint>,
-    ) -> Settings {
-        complain(document, complaints);
-        let general = section(document, b"general");
-        let autofill = flag(general, "autofill", true);
-        let queues = sections(document)
-            .filter(|category| !category.name().eq_ignore_ascii_case(b"general"))
-            .map(|category| Config::read(category, autofill))
-            .collect();
-        let rules = rules.map(|document| sections(document).map(read_rule).collect()).unwrap_or_default();
-        Settings { queues, rules, persistent: flag(general, "persistentmembers", false) }
+    ) -> QueuesConfig {
+        let (mut config, mut unused) = (QueuesConfig::default(), Unused::default());
+        let mut autofill = true;
+        let mut settings = Settings::of(document, b"general", complaints);
+        settings.truth("persistentmembers", &mut config.persistent);
+        settings.truth("autofill", &mut autofill);
+        settings.unused(UNUSED, &mut unused);
+        settings.finish();
+        for section in document.sections().filter(|section| !is_general(section)) {
+            let settings = Settings::section(document, section, complaints);
+            config.queues.push(QueueConfig::read(section.name(), settings, autofill, &mut unused));
+        }
+        unused.report(document, complaints);
+        config.rules = rules.map(|document| Rule::read_all(document, complaints)).unwrap_or_default();
+        config
     }
 }
 
-/// Says which lines of the queues make no sense.
-fn complain(document: &Document, complaints: &mut Vec<Complaint>) {
-    let queues = sections(document).filter(|category| !category.name().eq_ignore_ascii_case(b"general"));
-    for (category, line) in
-        queues.flat_map(|category| category.variables().iter().map(move |line| (category, line)))
-    {
-        let value = line.value();
-        let is_number = |value: &[u8]| whole::<u32>(value).is_some();
-        let expected = if line.is(b"strategy") && Strategy::by_name(value).is_none() {
-            let names = Strategy::NAMES.map(|(name, _)| name);
-            format!("one of {} expected{}", names.join(", "), did_you_mean(value, names))
-        } else if NUMBERS.iter().any(|name| line.is(name.as_bytes())) && !is_number(value) {
-            "a number expected".to_owned()
-        } else if line.is(b"member") && member(value).interface.is_empty() {
-            "an interface expected, such as PJSIP/alice".to_owned()
-        } else {
-            continue;
-        };
-        let (file, number) = document.place(line);
-        let (queue, name) = (category.name().escape_ascii(), line.name().escape_ascii());
-        let text = format!("[{queue}] {name} = {}: {expected}", quote(value));
-        complaints.push(Complaint::warning(file, number, text));
-    }
+fn is_general(section: &Category) -> bool {
+    section.name().eq_ignore_ascii_case(b"general")
 }
 
-impl Config {
-    fn read(category: &Category, autofill: bool) -> Config {
-        let truth = |name: &str, default: bool| flag(Some(category), name, default);
-        let get = |name: &str| category.get(name).unwrap_or_default();
-        let members =
-            category.variables().iter().filter(|line| line.is(b"member")).map(|line| member(line.value()));
-        Config {
-            name: category.name().to_vec(),
-            strategy: Strategy::by_name(get("strategy")).unwrap_or_default(),
-            timeout: number(category, "timeout", 15).into(),
-            retry: number(category, "retry", 5).into(),
-            wrapup: number(category, "wrapuptime", 0).into(),
-            weight: number(category, "weight", 0),
-            max_length: number(category, "maxlen", 0),
-            service_level: number(category, "servicelevel", 0).into(),
-            join_empty: Emptiness::parse(category.get("joinempty").unwrap_or(b"yes"), false),
-            leave_when_empty: Emptiness::parse(category.get("leavewhenempty").unwrap_or(b"no"), true),
-            ring_in_use: truth("ringinuse", true),
-            autofill: truth("autofill", autofill),
-            auto_pause: match truth("autopause", false) {
-                _ if get("autopause").eq_ignore_ascii_case(b"all") => AutoPause::All,
-                true => AutoPause::Here,
-                false => AutoPause::No,
-            },
-            set_interface_var: truth("setinterfacevar", false),
-            set_queue_var: truth("setqueuevar", false),
-            default_rule: get("defaultrule").to_vec(),
-            member_gosub: get("membergosub").to_vec(),
-            members: members.filter(|member| !member.interface.is_empty()).collect(),
+impl QueueConfig {
+    fn new(name: &[u8]) -> QueueConfig {
+        QueueConfig {
+            name: name.to_vec(),
+            strategy: Strategy::RingAll,
+            timeout: 15,
+            retry: 5,
+            wrapup: 0,
+            weight: 0,
+            max_length: 0,
+            service_level: 0,
+            join_empty: Emptiness::default(),
+            leave_when_empty: Emptiness::default(),
+            ring_in_use: true,
+            autofill: true,
+            auto_pause: AutoPause::No,
+            set_interface_var: false,
+            set_queue_var: false,
+            default_rule: Vec::new(),
+            member_gosub: Vec::new(),
+            members: Vec::new(),
         }
     }
-}
 
-/// `interface[,penalty[,name[,state interface[,ringinuse[,wrapup]]]]]`.
-fn member(text: &[u8]) -> StaticMember {
-    let mut parts = text.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    let mut next = || parts.next().unwrap_or_default();
-    let number = |text: &[u8]| whole::<u32>(text);
-    StaticMember {
-        interface: next().to_vec(),
-        penalty: number(next()).unwrap_or(0),
-        name: next().to_vec(),
-        state_interface: next().to_vec(),
-        ring_in_use: truth(next()),
-        wrapup: number(next()).map(u64::from),
+    fn read(name: &[u8], mut settings: Settings, autofill: bool, unused: &mut Unused) -> QueueConfig {
+        let mut queue = QueueConfig { autofill, ..QueueConfig::new(name) };
+        settings.choice("strategy", &Strategy::NAMES, &mut queue.strategy);
+        settings.number("timeout", 0..=MAX_SECONDS, &mut queue.timeout);
+        settings.number("retry", 0..=MAX_SECONDS, &mut queue.retry);
+        settings.number("wrapuptime", 0..=MAX_SECONDS, &mut queue.wrapup);
+        settings.number("weight", 0..=u32::MAX, &mut queue.weight);
+        settings.number("maxlen", 0..=u32::MAX, &mut queue.max_length);
+        settings.number("servicelevel", 0..=MAX_SECONDS, &mut queue.service_level);
+        queue.join_empty = Emptiness::read(&mut settings, "joinempty", false);
+        queue.leave_when_empty = Emptiness::read(&mut settings, "leavewhenempty", true);
+        settings.truth("ringinuse", &mut queue.ring_in_use);
+        settings.truth("autofill", &mut queue.autofill);
+        if let Some(line) = settings.last("autopause") {
+            match truth(line.value()) {
+                _ if line.value().eq_ignore_ascii_case(b"all") => queue.auto_pause = AutoPause::All,
+                Some(true) => queue.auto_pause = AutoPause::Here,
+                Some(false) => {}
+                None => settings.keep(line, "yes, no or all", "no"),
+            }
+        }
+        settings.truth("setinterfacevar", &mut queue.set_interface_var);
+        settings.truth("setqueuevar", &mut queue.set_queue_var);
+        queue.default_rule = settings.bytes("defaultrule").unwrap_or_default();
+        queue.member_gosub = settings.bytes("membergosub").unwrap_or_default();
+        for line in settings.all(&["member"]) {
+            queue.members.extend(member(line, &mut settings));
+        }
+        settings.unused(UNUSED, unused);
+        settings.with_prefix("queue-", unused);
+        settings.finish();
+        queue
     }
 }
 
-fn read_rule(category: &Category) -> Rule {
-    let change = |text: &[u8]| {
-        let mut parts = text.split(|&byte| byte == b',');
-        let after = whole(parts.next()?)?;
-        let highest = parts.next().and_then(Shift::parse).unwrap_or(Shift::By(0));
-        let lowest = parts.next().and_then(Shift::parse).unwrap_or(Shift::By(0));
-        Some(PenaltyChange { after, highest, lowest })
+/// `interface[,penalty[,name[,state interface[,ringinuse[,wrapup]]]]]`; `None` without an interface.
+fn member(line: &Variable, settings: &mut Settings) -> Option<StaticMember> {
+    let parts: Vec<&[u8]> = line.value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii).collect();
+    let part = |at: usize| parts.get(at).copied().unwrap_or_default();
+    if part(0).is_empty() {
+        settings.warn(line, "member: no interface such as PJSIP/alice, ignored");
+        return None;
+    }
+    let mut wrong = |what: &str, expected: &str| {
+        settings.warn(line, format!("member {}: the {what} is not {expected}, ignored", quote(part(0))));
     };
-    let lines = category.variables().iter().filter(|line| line.is(b"penaltychange"));
-    let mut changes: Vec<PenaltyChange> = lines.filter_map(|line| change(line.value())).collect();
-    changes.sort_by_key(|change| change.after);
-    Rule { name: category.name().to_vec(), changes }
+    let mut number = |at: usize, what: &str| -> Option<u32> {
+        let number = whole(part(at));
+        if number.is_none() && !part(at).is_empty() {
+            wrong(what, "a number");
+        }
+        number
+    };
+    let (penalty, wrapup) = (number(1, "penalty").unwrap_or(0), number(5, "wrapuptime").map(u64::from));
+    let ring_in_use = truth(part(4));
+    if ring_in_use.is_none() && !part(4).is_empty() {
+        wrong("ringinuse", "yes or no");
+    }
+    Some(StaticMember {
+        interface: part(0).to_vec(),
+        penalty,
+        name: part(2).to_vec(),
+        state_interface: part(3).to_vec(),
+        ring_in_use,
+        wrapup,
+    })
 }
 
-/// The settings of a queue that are whole numbers.
-const NUMBERS: [&str; 6] = ["timeout", "retry", "wrapuptime", "weight", "maxlen", "servicelevel"];
+impl Rule {
+    /// Reads queuerules.conf.
+    fn read_all(document: &Document, complaints: &mut Vec<Complaint>) -> Vec<Rule> {
+        let (mut rules, mut unused) = (Vec::new(), Unused::default());
+        for section in document.sections() {
+            let mut settings = Settings::section(document, section, complaints);
+            if is_general(section) {
+                settings.unused(&["realtime_rules"], &mut unused);
+                settings.finish();
+                continue;
+            }
+            let mut rule = Rule { name: section.name().to_vec(), changes: Vec::new() };
+            for line in settings.all(&["penaltychange"]) {
+                match PenaltyChange::parse(line.value()) {
+                    Some(change) => rule.changes.push(change),
+                    None => {
+                        let value = quote(line.value());
+                        let text = format!("penaltychange = {value}: not SECONDS,HIGHEST[,LOWEST], ignored");
+                        settings.warn(line, text);
+                    }
+                }
+            }
+            settings.finish();
+            rule.changes.sort_by_key(|change| change.after);
+            rules.push(rule);
+        }
+        unused.report(document, complaints);
+        rules
+    }
+}
+
+impl PenaltyChange {
+    /// `seconds[,highest[,lowest]]`; what is empty stays as it is.
+    fn parse(text: &[u8]) -> Option<PenaltyChange> {
+        let mut parts = text.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        let after = whole(parts.next()?)?;
+        let mut shift = || match parts.next() {
+            None | Some(b"") => Some(Shift::By(0)),
+            Some(text) => Shift::parse(text),
+        };
+        Some(PenaltyChange { after, highest: shift()?, lowest: shift()? })
+    }
+}
+
+/// The words of `joinempty` and `leavewhenempty`.
+const EMPTINESS: &[&str] = &[
+    "strict",
+    "loose",
+    "paused",
+    "penalty",
+    "inuse",
+    "ringing",
+    "unavailable",
+    "invalid",
+    "unknown",
+    "wrapup",
+];
+/// The longest time, in seconds: some three years, far from any overflow.
+const MAX_SECONDS: u64 = 100_000_000;
 /// Higher penalties than this count as this one.
 const MAX_PENALTY: i64 = 1_000_000;
+/// Keys of `[general]` or of a queue that Asterisk has or had: what callers hear, above all, and who may leave by a digit.
+const UNUSED: &[&str] = &[
+    "announce",
+    "announce-frequency",
+    "announce-holdtime",
+    "announce-position",
+    "announce-position-limit",
+    "announce-position-only-up",
+    "announce-round-seconds",
+    "announce-to-first-user",
+    "autopausebusy",
+    "autopausedelay",
+    "autopauseunavail",
+    "context",
+    "eventmemberstatus",
+    "eventwhencalled",
+    "force_longest_waiting_caller",
+    "keepstats",
+    "log-restricted-caller-id",
+    "log_membername_as_agent",
+    "memberdelay",
+    "membermacro",
+    "min-announce-frequency",
+    "monitor-format",
+    "monitor-type",
+    "music",
+    "musicclass",
+    "musiconhold",
+    "negative_penalty_invalid",
+    "penaltymemberslimit",
+    "periodic-announce",
+    "periodic-announce-frequency",
+    "periodic-announce-startdelay",
+    "random-periodic-announce",
+    "relative-periodic-announce",
+    "reportholdtime",
+    "setqueueentryvar",
+    "shared_lastcall",
+    "timeoutpriority",
+    "timeoutrestart",
+    "updatecdr",
+];

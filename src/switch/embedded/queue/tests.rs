@@ -4,12 +4,12 @@ use super::super::ids::Ids;
 use super::*;
 
 fn queue(strategy: Strategy, members: &[(&str, u32, u32, u64)]) -> Queue {
-    let mut settings = Settings::default();
+    let mut settings = QueuesConfig::default();
     let text = format!("[q]\nstrategy = {}\n", strategy.name());
     let source = crate::config::ini::memory::Memory::new(&[("queues.conf", text.as_bytes())]);
     let parsed =
         crate::config::ini::parse(&source, std::path::Path::new("queues.conf")).expect("it is there");
-    settings.queues = Settings::read(&parsed.document, None, &mut Vec::new()).queues;
+    settings.queues = QueuesConfig::read(&parsed.document, None, &mut Vec::new()).queues;
     let mut queue = Queues::new(Some(&settings), 0).list.remove(0);
     for (interface, penalty, calls, last_call) in members {
         let mut member = Member::new(interface.as_bytes(), 0);
