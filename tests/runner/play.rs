@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::fence::Fence;
 use super::pattern::{self, Names};
 use super::script::{self, Kind, Step};
 use crate::support::{Conn, Door, RunningServer, ServerOptions, TlsVersion, Wire};
@@ -23,11 +24,11 @@ const LOG_LINES: usize = 12;
 /// How long a gateway may take until it has logged in to its upstream, and how often it is asked.
 const GATEWAY_LIMIT: Duration = Duration::from_secs(40);
 const GATEWAY_POLL: Duration = Duration::from_millis(20);
-/// Through a gateway an action's events come over another connection than its answer, and may be a moment behind it.
-const EVENTS_PAUSE: Duration = Duration::from_millis(40);
 /// The gateway's user in its upstream.
 const USER: &str = "amibox-gateway";
 const SECRET: &str = "0penSesame-upstream";
+/// Where a configuration has no HTTP, the gateway has it for its metrics.
+const METRICS_ALONE: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = @HTTP_PORT@\n";
 /// A server that lost its port to somebody else is started again so many times.
 const STARTS: usize = 3;
 
@@ -77,7 +78,10 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         file: None,
         names: Names::new(),
         block: Vec::new(),
-        pause: if upstream.is_some() { EVENTS_PAUSE } else { Duration::ZERO },
+        fence: match &upstream {
+            Some(upstream) => Fence::between(upstream, &server, USER, SECRET)?,
+            None => Fence::None,
+        },
     };
     let Err(failure) = player.run() else { return Ok(()) };
     Err(player.both_sides(&failure))
@@ -98,12 +102,15 @@ fn start(stage: &Stage, config: &str, prepare: impl Fn(&Path)) -> Result<Running
 /// Starts a gateway before that server, and waits until it may pass actions on.
 fn start_gateway(stage: &Stage, config: &str, upstream: &RunningServer) -> Result<RunningServer, String> {
     let amibox = format!(
-        "[general]\nswitch = gateway\n[upstream]\ntype = upstream\naddress = 127.0.0.1:{}\nusername = {USER}\nsecret = {SECRET}\n",
+        "[general]\nswitch = gateway\nmetrics = yes\n[upstream]\ntype = upstream\naddress = 127.0.0.1:{}\nusername = {USER}\nsecret = {SECRET}\n",
         upstream.port(Door::Ami)
     );
     let gateway = start(stage, config, |etc| {
         fs::write(etc.join("amibox.conf"), &amibox).expect("a folder of our own copy");
         append(&etc.join("manager.conf"), &format!("\n[{USER}]\nsecret = {SECRET}\nwrite = all\n"));
+        if !etc.join("http.conf").exists() {
+            fs::write(etc.join("http.conf"), METRICS_ALONE).expect("a folder of our own copy");
+        }
     })?;
     let deadline = Instant::now() + GATEWAY_LIMIT;
     let question = format!(
@@ -181,8 +188,8 @@ struct Player<'s> {
     names: Names,
     /// The server's lines of the current block, or of the last one, as they came: what a failure shows.
     block: Vec<(String, Vec<u8>)>,
-    /// What the client waits before it goes on after the server has spoken.
-    pause: Duration,
+    /// What the client waits for before it goes on after the server has spoken.
+    fence: Fence<'s>,
 }
 
 struct Connection {
@@ -204,10 +211,12 @@ impl Player<'_> {
             let after_server = at > 0 && self.steps[at - 1].is_servers();
             if step.is_servers() && !after_server {
                 self.block.clear();
-            } else if !step.is_servers() && after_server {
-                std::thread::sleep(self.pause);
             }
-            match self.step(at) {
+            let begun = match !step.is_servers() && after_server {
+                true => self.fence.wait(),
+                false => Ok(()),
+            };
+            match begun.and_then(|()| self.step(at)) {
                 Ok(next) => at = next,
                 Err(what) => return Err(Failure { step: at, what: format!("line {}: {what}", step.line) }),
             }
