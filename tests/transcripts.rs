@@ -45,8 +45,8 @@ const PASSES: [(Pass, &str, &[&str]); 3] = [
 const RACING: &str = "racing:";
 /// Those that cannot pass yet, and those that cannot pass through a gateway.
 const LISTS: [&str; 2] = ["waiting.txt", "gateway-exceptions.txt"];
-/// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting; with many more,
-/// its pauses of some tenths of a second would no longer be longer than the server takes.
+/// How many are played at a time, for each processor. Nearly all of a transcript's time is waiting. Those whose pauses matter
+/// go by a virtual clock (`runner/clock.rs`), the others only need a server that is not seconds late.
 const JOBS_PER_PROCESSOR: usize = 8;
 
 fn main() -> ExitCode {

@@ -42,7 +42,9 @@ impl<'s> Fence<'s> {
         user: &'s str,
         secret: &str,
     ) -> Result<Self, String> {
-        if events_received(gateway)?.is_none() {
+        // A limit on connections would count ours.
+        let http = std::fs::read_to_string(gateway.etc().join("http.conf")).unwrap_or_default();
+        if http.contains("sessionlimit") || events_received(gateway)?.is_none() {
             return Ok(Fence::Pause);
         }
         let mut conn = upstream.connect(Door::Ami);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::clock::{self, Clock};
 use super::fence::Fence;
 use super::pattern::{self, Names};
 use super::script::{self, Kind, Step};
@@ -62,14 +63,30 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         steps.iter_mut().for_each(over_tls);
     }
     let config = script::config(&steps).ok_or("it names no @config")?;
+    let is_virtual = clock::is_virtual(file) && stage.pass != Pass::OverTls;
+    let add_clock = |etc: &Path| match is_virtual {
+        true => fs::write(etc.join("amibox.conf"), clock::VIRTUAL).expect("a folder of our own copy"),
+        false => (),
+    };
     let upstream = match stage.pass {
-        Pass::ThroughGateway => Some(start(stage, config, add_upstream_user)?),
+        Pass::ThroughGateway => Some(start(stage, config, |etc| {
+            add_user(etc);
+            add_clock(etc);
+        })?),
         _ => None,
     };
     let server = match &upstream {
         Some(upstream) => start_gateway(stage, config, upstream)?,
         None if stage.pass == Pass::OverTls => start(stage, config, |etc| add_tls(etc, &stage.folder))?,
+        None if is_virtual => start(stage, config, |etc| {
+            add_user(etc);
+            add_clock(etc);
+        })?,
         None => start(stage, config, |_| ())?,
+    };
+    let clock = match is_virtual {
+        true => Clock::of(upstream.as_ref().unwrap_or(&server), USER, SECRET)?,
+        false => Clock::Real,
     };
     let mut player = Player {
         server: &server,
@@ -78,6 +95,7 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
         file: None,
         names: Names::new(),
         block: Vec::new(),
+        clock,
         fence: match &upstream {
             Some(upstream) => Fence::between(upstream, &server, USER, SECRET)?,
             None => Fence::None,
@@ -132,8 +150,8 @@ fn start_gateway(stage: &Stage, config: &str, upstream: &RunningServer) -> Resul
     }
 }
 
-/// The gateway's own user in its upstream. What is told of its logins is not what the transcript is about.
-fn add_upstream_user(etc: &Path) {
+/// The gateway's own user in its upstream, and who moves a clock. Events of its logins are not what the transcript is about.
+fn add_user(etc: &Path) {
     let user = format!(
         "\n[{USER}]\nsecret = {SECRET}\nread = all\nwrite = all\nallowmultiplelogin = yes\neventfilter = !AccountID: {USER}\n"
     );
@@ -188,6 +206,7 @@ struct Player<'s> {
     names: Names,
     /// The server's lines of the current block, or of the last one, as they came: what a failure shows.
     block: Vec<(String, Vec<u8>)>,
+    clock: Clock,
     /// What the client waits for before it goes on after the server has spoken.
     fence: Fence<'s>,
 }
@@ -268,13 +287,19 @@ impl Player<'_> {
             ["eof", name] => self.end_of_stream(name, LINE_LIMIT)?,
             ["eof", name, time] => self.end_of_stream(name, milliseconds(time)?)?,
             ["quiet", name, time] => {
+                let time = milliseconds(time)?;
+                if let Clock::Virtual(_) = self.clock {
+                    self.pass(time)?;
+                    self.conn(name)?.fill(clock::SILENCE);
+                } else {
+                    self.conn(name)?.fill(time);
+                }
                 let conn = self.conn(name)?;
-                conn.fill(milliseconds(time)?);
                 if !conn.unread.is_empty() {
                     return Err("want silence".to_owned());
                 }
             }
-            ["sleep", time] => std::thread::sleep(milliseconds(time)?),
+            ["sleep", time] => self.pass(milliseconds(time)?)?,
             ["signal", name] => {
                 let signal = match name {
                     "HUP" => Signal::HUP,
@@ -320,10 +345,36 @@ impl Player<'_> {
         if conn.closed { Ok(()) } else { Err("want end of stream, still open".to_owned()) }
     }
 
+    /// Lets time pass, and waits until a gateway has what came of it.
+    fn pass(&mut self, time: Duration) -> Result<(), String> {
+        self.clock.pass(time)?;
+        match self.clock {
+            Clock::Real => Ok(()),
+            Clock::Virtual(_) => self.fence.wait(),
+        }
+    }
+
+    /// The next line of a connection, or none when it does not come. A virtual clock is moved while nothing comes.
+    fn next_line(&mut self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        if let Clock::Real = self.clock {
+            return Ok(self.conn(name)?.line(LINE_LIMIT));
+        }
+        let mut passed = Duration::ZERO;
+        loop {
+            let conn = self.conn(name)?;
+            let got = conn.line(clock::SILENCE);
+            if got.is_some() || conn.closed || passed >= LINE_LIMIT {
+                return Ok(got);
+            }
+            self.pass(clock::STEP)?;
+            passed += clock::STEP;
+        }
+    }
+
     /// One line with CR LF.
     fn line(&mut self, step: &Step) -> Result<(), String> {
-        let conn = self.conn(&step.conn)?;
-        let Some(got) = conn.line(LINE_LIMIT) else {
+        let Some(got) = self.next_line(&step.conn)? else {
+            let conn = self.conn(&step.conn)?;
             let closed = if conn.closed { " (closed)" } else { "" };
             return Err(format!("want \"{}\", got nothing more{closed}", step.text));
         };
@@ -340,11 +391,10 @@ impl Player<'_> {
 
     /// Up to the next line feed when the text ends in one, else exactly that many bytes.
     fn raw(&mut self, step: &Step) -> Result<(), String> {
-        let conn = self.conn(&step.conn)?;
         let got = if step.text.ends_with("\\n") {
-            conn.line(LINE_LIMIT).unwrap_or_default()
+            self.next_line(&step.conn)?.unwrap_or_default()
         } else {
-            conn.exactly(script::unescape(&step.text)?.len(), LINE_LIMIT)
+            self.conn(&step.conn)?.exactly(script::unescape(&step.text)?.len(), LINE_LIMIT)
         };
         self.block.push((step.conn.clone(), got.clone()));
         self.compare(&step.text, script::escape(&got).as_bytes())
@@ -359,9 +409,8 @@ impl Player<'_> {
             .filter(|step| step.is_servers())
             .ok_or("{lines} needs a line to go up to")?;
         loop {
-            let conn = self.conn(name)?;
-            let got = conn
-                .line(LINE_LIMIT)
+            let got = self
+                .next_line(name)?
                 .ok_or_else(|| format!("want \"{}\" (line {}), got nothing more", next.text, next.line))?;
             let fits = if next.kind == Kind::Expect {
                 self.fits(&next.text, trim_line_end(&got))
@@ -398,7 +447,7 @@ impl Player<'_> {
         }
         let mut got = Vec::new();
         loop {
-            let line = self.conn(name)?.line(LINE_LIMIT).ok_or("the HTTP head ended early")?;
+            let line = self.next_line(name)?.ok_or("the HTTP head ended early")?;
             self.block.push((name.clone(), line.clone()));
             match trim_line_end(&line) {
                 b"" => break,
