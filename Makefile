@@ -61,6 +61,17 @@ else
 	AMIBOX_FUZZ_SECONDS=$(SECONDS_EACH) AMIBOX_FUZZ_SEED=$(SEED) $(CARGO) test --profile fuzz --test fuzz
 endif
 
+# Full disks, lost descriptors, stopped clocks and the like, as scripts that need Python 3 and, some of them, root: those that cannot run
+# say what they lack. ONLY="clock_steps reloads" runs a few.
+.PHONY: faults
+faults: release ## what machines and networks do to a server (ONLY=sigkill)
+	AMIBOX=$(abspath $(BINARY)) python3 tests/faults/run.py $(ONLY)
+
+.PHONY: soak
+MINUTES ?= 30
+soak: release ## everything at once for MINUTES=30; memory, threads, descriptors and latency stay flat
+	AMIBOX=$(abspath $(BINARY)) python3 tests/faults/soak.py $(MINUTES)
+
 .PHONY: check check-format check-clippy check-docs
 check: check-format check-clippy check-docs ## format, lints and docs, warnings denied
 check-format:

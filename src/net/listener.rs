@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -18,6 +18,8 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     stop: Arc<Waker>,
+    /// Guards when a failed accept was logged last, and how many have not been since.
+    failures: Mutex<(Option<Instant>, u64)>,
 }
 
 /// Why an address cannot be listened at.
@@ -64,7 +66,8 @@ impl Listener {
             let socket = TcpListener::bind(address)?;
             // A connection that is gone between poll and accept must not block the listener.
             socket.set_nonblocking(true)?;
-            Ok(Listener { address: socket.local_addr()?, socket, stop: Arc::new(Waker::new()?) })
+            let (address, stop) = (socket.local_addr()?, Arc::new(Waker::new()?));
+            Ok(Listener { address, socket, stop, failures: Mutex::default() })
         };
         bind().map_err(|error| BindError { address: address.to_string(), error })
     }
@@ -97,11 +100,31 @@ impl Listener {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     // Out of descriptors, most likely: trying again at once would only burn the processor.
-                    log::warn!("{}: accept: {error}", self.address);
+                    self.log_failure(&error);
                     let _ = wait(&[(self.stop.as_fd(), PollFlags::IN)], Some(Instant::now() + ACCEPT_PAUSE));
                 }
             }
         }
+    }
+}
+
+impl Listener {
+    /// One line of a connection that could not be taken, but not for each: it goes on for as long as descriptors are short.
+    fn log_failure(&self, error: &io::Error) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, left_out) = &mut *failures;
+        if last.is_some_and(|last| last.elapsed() < FAILURE_PAUSE) {
+            *left_out += 1;
+            return;
+        }
+        match *left_out {
+            0 => log::warn!("{}: a connection cannot be accepted: {error}", self.address),
+            more => log::warn!(
+                "{}: a connection cannot be accepted: {error} (and {more} attempts more before)",
+                self.address
+            ),
+        }
+        (*last, *left_out) = (Some(Instant::now()), 0);
     }
 }
 
@@ -113,3 +136,5 @@ impl AsFd for Listener {
 
 /// How long a listener rests when a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long it says nothing more of connections that could not be taken.
+const FAILURE_PAUSE: Duration = Duration::from_secs(10);

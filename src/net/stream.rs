@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use rustls::Connection;
 
@@ -42,11 +43,23 @@ pub enum Peer {
     Gone,
 }
 
+/// Has the kernel ask a silent peer whether it is still there, and give up one that does not say so: a host that lost its power or
+/// its network says no goodbye, and would keep its place for ever. Peers that are there notice nothing. A kernel that cannot do
+/// it keeps the connection as it is.
+fn expect_life(socket: &TcpStream) {
+    let _ = sockopt::set_tcp_keepidle(socket, SILENCE);
+    let _ = sockopt::set_tcp_keepintvl(socket, PROBE);
+    let _ = sockopt::set_tcp_keepcnt(socket, PROBES);
+    let _ = sockopt::set_tcp_user_timeout(socket, UNANSWERED.as_millis() as u32);
+    let _ = sockopt::set_socket_keepalive(socket, true);
+}
+
 impl Stream {
     /// A plain connection.
     pub fn plain(socket: TcpStream) -> io::Result<Stream> {
         // Answers are small and each is one write: waiting to join them with the next would only delay.
         socket.set_nodelay(true)?;
+        expect_life(&socket);
         Ok(Stream { peer: socket.peer_addr()?, local: socket.local_addr()?, socket, tls: None })
     }
 
@@ -324,3 +337,30 @@ const RECORDS: usize = 4096;
 /// How long the rest of a peer's input is dropped after our last answer, and in how many reads at the most.
 const LINGER: Duration = Duration::from_millis(200);
 const LINGER_READS: usize = 16;
+
+/// After how much silence a peer is asked whether it is there: once a minute costs nothing, and keeps the way open through what
+/// forgets idle connections.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long after the last question the next one comes, and after how many without an answer the connection ends.
+const PROBE: Duration = Duration::from_secs(10);
+const PROBES: u32 = 6;
+/// How long what was sent may stay unacknowledged; then the connection ends.
+const UNANSWERED: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn silent_peers_are_asked_whether_they_are_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = Stream::plain(socket).unwrap();
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        let longest = sockopt::tcp_keepidle(&stream).unwrap()
+            + sockopt::tcp_keepintvl(&stream).unwrap() * sockopt::tcp_keepcnt(&stream).unwrap();
+        assert!(longest <= Duration::from_secs(120), "{longest:?}");
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 120_000);
+    }
+}
