@@ -7,6 +7,7 @@
 //! | [`ami`] | the protocol: bytes to messages, answers and events to bytes |
 //! | [`http`] | requests to values, answers to pages: text, XML, HTML and JSON; digests, cookies, forms, uploads |
 //! | [`date`] | calendar dates from Unix time |
+//! | [`panics`] | mistakes of ours: logged, counted, and kept from leaving a deaf server behind |
 //! | [`time`] | moments: the machine's and the switch's, as two types |
 //! | [`config`] | manager.conf, http.conf and the others: files to values and complaints |
 //! | [`net`] | sockets: plain or TLS streams, listeners, wake-ups |
@@ -22,7 +23,7 @@
 //! # Layers
 //!
 //! `main` > `server` > `actions` > `session` `auth` `bus` `metrics` `modules` `switch` > `net` > `config` > `http` `ami` `time`
-//! `date`. Each
+//! `date` `panics`. Each
 //! uses those below it only; `tests/layers.rs` reads the `use` lines and fails where one looks up.
 //!
 //! # Locks
@@ -43,6 +44,7 @@
 pub mod ami;
 pub mod date;
 pub mod http;
+pub mod panics;
 pub mod time;
 
 pub mod config;

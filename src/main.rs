@@ -6,10 +6,13 @@ mod passwd;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::ExitCode;
-use std::time::SystemTime;
+use std::process::{self, ExitCode};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use amibox::date::Date;
+use amibox::panics;
 use amibox::server::{self, Daemon, StartError};
 use amibox::switch::embedded::Embedded;
 use amibox::switch::embedded::astdb::{Store, text};
@@ -65,8 +68,9 @@ fn check(config_dir: &Path) -> ExitCode {
 
 fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
     start_log();
+    panics::install();
     // Signals are caught before anything is started: one that comes early is not lost.
-    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
+    let signals = match catch_signals() {
         Ok(signals) => signals,
         Err(error) => {
             log::error!("cannot catch signals: {error}");
@@ -84,19 +88,41 @@ fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
         }
     };
     log::info!("amibox {} is up: {}", amibox::VERSION, daemon.addresses().join(", "));
-    for signal in signals.forever() {
+    // The channel lasts as long as the process: its other end is a thread that does not end.
+    while let Ok(signal) = signals.recv() {
         if signal == SIGHUP {
-            if let Err(error) = daemon.reload() {
-                log::error!("the old configuration stays: {error}");
-            }
+            daemon.reload_soon();
         } else {
-            log::info!("ending");
+            log::info!("shutting down ({})", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
             daemon.stop();
             break;
         }
     }
     ExitCode::SUCCESS
 }
+
+/// Catches signals on a thread that does nothing else. It sees to it that the process ends soon after a signal that asks for that,
+/// whatever the others wait for: a start that hangs, a disk, a log that nobody reads.
+fn catch_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let (tell, told) = mpsc::channel();
+    let catch = move || {
+        for signal in signals.forever() {
+            // Nobody listens any more once the process ends.
+            let _ = tell.send(signal);
+            if signal != SIGHUP {
+                thread::sleep(LAST_RESORT);
+                process::exit(FAILED.into());
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).stack_size(SIGNALS_STACK).spawn(catch)?;
+    Ok(told)
+}
+
+/// When a process that does not end by itself is ended: a little later than it promises to.
+const LAST_RESORT: Duration = server::STOP_WITHIN.saturating_add(Duration::from_millis(150));
+const SIGNALS_STACK: usize = 64 * 1024;
 
 /// Writes AstDB to standard output, or reads it from standard input: how many entries there were goes to standard error.
 fn database(export: bool, state_dir: &Path) -> Result<(), Box<dyn Error>> {

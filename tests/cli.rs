@@ -162,7 +162,7 @@ fn a_hangup_signal_reads_the_configuration_again() {
     // A configuration that cannot be used changes nothing.
     server.write_config("manager.conf", "[general]\nenabled = yes\nbindaddr = nowhere at all\n");
     server.signal(Signal::HUP);
-    assert!(server.wait_for_log("the old configuration stays", LIMIT), "{}", server.log_tail());
+    assert!(server.wait_for_log("reload failed, keeping the running configuration", LIMIT), "{}", server.log_tail());
     assert!(server.log().contains("manager.conf:3"), "{}", server.log_tail());
     assert!(ask(&mut session, "Action: Ping\r\n\r\n").contains("Pong"), "the old session is gone");
     let mut conn = server.connect(Door::Ami);

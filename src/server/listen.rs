@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::net::tls::{self, TlsError};
 use crate::net::{Listener, Stream, Waker};
 
 use super::http::Web;
-use super::{ami, spawn};
+use super::{ami, spawn, spawn_shared};
 
 /// What is served at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,16 @@ impl Kind {
     }
 
     /// Serves a connection until it ends.
+    /// What its threads are called by.
+    fn short(self) -> &'static str {
+        match self {
+            Kind::Ami => "ami",
+            Kind::AmiTls => "amis",
+            Kind::Http => "http",
+            Kind::Https => "https",
+        }
+    }
+
     fn serve(self, core: &Core, web: &Web, stream: Stream) {
         match self {
             Kind::Ami | Kind::AmiTls => ami::serve(core, stream),
@@ -130,8 +141,9 @@ impl Listeners {
                 let (kind, address, stopper) = (wanted.kind, socket.address(), socket.stopper());
                 let tls = Arc::new(Mutex::new(wanted.tls));
                 let (core, web, current) = (Arc::clone(core), Arc::clone(web), Arc::clone(&tls));
-                let thread =
-                    spawn("listener", LISTENER_STACK, move || accept(kind, &socket, &core, &web, &current))?;
+                let name = format!("listen-{}", kind.short());
+                let accept = move || accept(kind, &socket, &core, &web, &current);
+                let thread = spawn_shared(&name, LISTENER_STACK, accept)?;
                 self.0.push(Running { kind, address, tls, stopper, thread });
             }
         }
@@ -156,6 +168,9 @@ impl Listeners {
     }
 }
 
+/// How many connections there have been: their threads are called by it and by where they come from, for the log.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+
 fn accept(
     kind: Kind,
     socket: &Listener,
@@ -166,11 +181,14 @@ fn accept(
     while let Some(connection) = socket.accept() {
         let (core, web) = (Arc::clone(core), Arc::clone(web));
         let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let peer = connection.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
         let serve = move || match stream(connection, tls) {
             Ok(stream) => kind.serve(&core, &web, stream),
             Err(error) => log::debug!("connection closed: {error}"),
         };
-        if let Err(error) = spawn("connection", CONNECTION_STACK, serve) {
+        let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number} {peer}", kind.short());
+        if let Err(error) = spawn(&name, CONNECTION_STACK, serve) {
             log::warn!("connection closed: no thread for it: {error}");
         }
     }

@@ -10,8 +10,8 @@ mod presence;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use crate::config::amibox::Switch as Kind;
 use crate::config::ini::Source;
 use crate::config::{self, Complaint, Config, Disk, Level};
 use crate::modules::Modules;
+use crate::panics;
 use crate::session::Session;
 use crate::switch::embedded::astdb::{self, Store};
 use crate::switch::embedded::{self, Embedded};
@@ -45,6 +46,8 @@ struct Shared {
     web: Arc<Web>,
     /// Guards the listeners, and that one reload comes behind the other.
     listeners: Mutex<Listeners>,
+    /// Whether a thread reads the configuration again, and whether it is to do so once more.
+    reloads: AtomicU8,
 }
 
 /// Why a server did not start, or did not take another configuration. Nothing is left half-done.
@@ -154,15 +157,16 @@ impl Daemon {
         let stop = Arc::new(AtomicBool::new(false));
         let dispatcher = {
             let (core, stop) = (Arc::clone(&core), Arc::clone(&stop));
-            spawn("events", DISPATCHER_STACK, move || dispatch::run(&core, &stop))?
+            spawn_shared("events", DISPATCHER_STACK, move || dispatch::run(&core, &stop))?
         };
         let web = Arc::new(Web::new());
         let sweeper = {
             let (core, web) = (Arc::clone(&core), Arc::clone(&web));
-            spawn("sweeper", SWEEPER_STACK, move || web.sweep(&core))?
+            spawn_shared("sweeper", SWEEPER_STACK, move || web.sweep(&core))?
         };
         listeners.serve(&core, &web, bound)?;
-        let shared = Arc::new(Shared { dir: dir.to_owned(), core, web, listeners: Mutex::new(listeners) });
+        let (dir, listeners) = (dir.to_owned(), Mutex::new(listeners));
+        let shared = Arc::new(Shared { dir, core, web, listeners, reloads: AtomicU8::new(NO_RELOAD) });
         shared.core.set_reloader(Box::new(Reloader(Arc::downgrade(&shared))));
         Ok(Daemon { shared, dispatcher, sweeper, stop })
     }
@@ -181,31 +185,74 @@ impl Daemon {
         self.shared.reload()
     }
 
-    /// Tells everybody, closes every session and returns within [`STOP_WITHIN`].
+    /// The same on a thread of its own, for who must not wait, however slow a disk is. While one is under way another one follows
+    /// it, however often it was asked for. What comes of it goes to the log.
+    pub fn reload_soon(&self) {
+        let more = |reloads| Some(if reloads == NO_RELOAD { RELOADING } else { RELOAD_AGAIN });
+        let order = Ordering::SeqCst;
+        let before = self.shared.reloads.fetch_update(order, order, more).unwrap_or_else(|before| before);
+        if before != NO_RELOAD {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        if let Err(error) = spawn_shared("reload", RELOAD_STACK, move || shared.reload_all()) {
+            self.shared.reloads.store(NO_RELOAD, order);
+            log::error!("reload failed, keeping the running configuration: no thread for it: {error}");
+        }
+    }
+
+    /// Tells everybody, closes every session and returns within [`STOP_WITHIN`], whatever is going on: what holds a lock, or
+    /// waits for a disk, is not waited for any longer.
     pub fn stop(self) {
         let until = Instant::now() + STOP_WITHIN;
         let core = &self.shared.core;
         let event =
             Event::new("Shutdown", Classes::SYSTEM).with("Shutdown", "Cleanly").with("Restart", "False");
         core.publish(event, core.switch.time(clock::now()));
-        self.shared.listeners().stop(until);
+        match self.shared.try_listeners(Instant::now() + RELOAD_PATIENCE) {
+            Some(mut listeners) => listeners.stop(until),
+            None => log::warn!("a reload is under way and does not end: it is not waited for"),
+        }
         thread::sleep(FAREWELL);
         for session in core.sessions.all().iter() {
             session.end();
         }
         self.shared.web.stop(core);
-        while !core.sessions.is_empty() && Instant::now() < until {
+        while !core.sessions.is_empty() && Instant::now() < until - STATE_PATIENCE {
             thread::sleep(Duration::from_millis(5));
         }
         self.stop.store(true, Ordering::Relaxed);
         core.bus.nudge();
-        join(self.dispatcher, until);
-        join(self.sweeper, until);
-        core.switch.stop();
+        join(self.dispatcher, until - STATE_PATIENCE);
+        join(self.sweeper, until - STATE_PATIENCE);
+        // It writes to a disk, which may take its time.
+        let core = Arc::clone(core);
+        match spawn("stop", STOP_STACK, move || core.switch.stop()) {
+            Ok(thread) => {
+                if !join(thread, until) {
+                    log::error!("the state folder takes too long: what was not acknowledged may be lost");
+                }
+            }
+            Err(error) => log::error!("no thread to write what is left: {error}"),
+        }
     }
 }
 
 impl Shared {
+    /// Reads the configuration again as often as that has been asked for.
+    fn reload_all(&self) {
+        loop {
+            if let Err(error) = self.reload() {
+                log::error!("reload failed, keeping the running configuration: {error}");
+            }
+            let order = Ordering::SeqCst;
+            if self.reloads.compare_exchange(RELOADING, NO_RELOAD, order, order).is_ok() {
+                return;
+            }
+            self.reloads.store(RELOADING, order);
+        }
+    }
+
     fn reload(&self) -> Result<(), StartError> {
         let mut listeners = self.listeners();
         let source = Disk::new(&self.dir);
@@ -238,6 +285,18 @@ impl Shared {
         self.web.end_where(&self.core, is_gone);
         log::info!("configuration read again: {}", listeners.describe().join(", "));
         Ok(())
+    }
+
+    /// The listeners, unless a reload has them for longer than that.
+    fn try_listeners(&self, until: Instant) -> Option<MutexGuard<'_, Listeners>> {
+        loop {
+            match self.listeners.try_lock() {
+                Ok(listeners) => return Some(listeners),
+                Err(TryLockError::Poisoned(listeners)) => return Some(listeners.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+            }
+        }
     }
 
     fn listeners(&self) -> MutexGuard<'_, Listeners> {
@@ -316,6 +375,11 @@ fn log_all(complaints: &[Complaint]) -> bool {
     complaints.iter().any(|complaint| complaint.level == Level::Error)
 }
 
+/// A thread that everybody needs: a panic in it ends the process.
+fn spawn_shared(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    spawn(name, stack, move || panics::end_with(run))
+}
+
 fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(run)
 }
@@ -329,11 +393,12 @@ fn tell_closed(core: &Core, what: std::fmt::Arguments<'_>) {
     }
 }
 
-/// Waits for a thread, but no longer than that.
-fn join(thread: JoinHandle<()>, until: Instant) {
+/// Waits for a thread, but no longer than that: whether it has ended.
+fn join(thread: JoinHandle<()>, until: Instant) -> bool {
     while !thread.is_finished() && Instant::now() < until {
         thread::sleep(Duration::from_millis(1));
     }
+    thread.is_finished()
 }
 
 /// Random bits from the system.
@@ -347,12 +412,24 @@ fn random() -> u64 {
 /// How long a server takes to end at the most: service managers count on it.
 pub const STOP_WITHIN: Duration = Duration::from_millis(1800);
 
+/// How much of that a reload has to end by itself, and how much what is left to be written is sure to have.
+const RELOAD_PATIENCE: Duration = Duration::from_millis(400);
+const STATE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What [`Shared::reloads`] holds.
+const NO_RELOAD: u8 = 0;
+const RELOADING: u8 = 1;
+const RELOAD_AGAIN: u8 = 2;
+
 /// How long the last events have to reach their listeners.
 const FAREWELL: Duration = Duration::from_millis(50);
 
 /// See `listen.rs` on stacks.
 const DISPATCHER_STACK: usize = 256 * 1024;
 const SWEEPER_STACK: usize = 64 * 1024;
+/// Configuration is parsed on it.
+const RELOAD_STACK: usize = 2 << 20;
+const STOP_STACK: usize = 256 * 1024;
 
 #[cfg(test)]
 #[path = "prepared_tests.rs"]

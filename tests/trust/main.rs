@@ -6,7 +6,9 @@
 
 mod browsers;
 mod http_framing;
+mod panics;
 mod policies;
+mod stop;
 mod waits;
 
 #[path = "../support/mod.rs"]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::actions::Core;
 use crate::http::Answer;
+use crate::panics;
 use crate::switch::Figure;
 
 /// The page as it is now.
@@ -21,6 +22,7 @@ pub(super) fn page(core: &Core) -> Answer {
     figures.push(Figure::gauge("event_log_bytes", "Their bytes.", kept.bytes as u64));
     figures.push(Figure::gauge("calls", "Calls that are up.", calls.active));
     figures.push(Figure::counter("calls_processed", "All calls that there have been.", calls.processed));
+    figures.push(Figure::counter("panics", "Panics: mistakes of the program.", panics::count()));
     figures.extend(core.switch.figures());
     let mut answer = Answer::ok();
     answer.header("Content-type", "text/plain; version=0.0.4");

@@ -40,6 +40,7 @@ mod queue;
 #[cfg(test)]
 mod scenarios;
 mod scope;
+mod seen;
 mod settings;
 mod states;
 mod steps;
@@ -63,6 +64,7 @@ use crate::config::ini::Source;
 use crate::config::testmode::Clock;
 use crate::config::{Complaint, Config, Disk, TestMode, in_order};
 use crate::modules::Modules;
+use crate::panics::{self, Whole};
 use crate::time::{ReadClock, SwitchMicros, WallMicros};
 
 use super::console::{CommandSpec, Outcome, Screen};
@@ -75,6 +77,7 @@ use engine::Engine;
 use limits::Limits;
 use originate::CallId;
 use scope::Asking;
+use seen::Seen;
 use settings::Settings;
 use test_mode::Start;
 
@@ -109,6 +112,8 @@ struct Shared {
     /// Whether time stands still until TestAdvance moves it.
     is_virtual: bool,
     stopped: AtomicBool,
+    /// What is seen of the engine without its lock.
+    seen: Seen,
 }
 
 struct Inner {
@@ -198,7 +203,9 @@ impl Embedded {
             steady: OnceLock::new(),
             is_virtual: virtual_start.is_some(),
             stopped: AtomicBool::new(false),
+            seen: Seen::default(),
         };
+        shared.seen.now.store(now, Ordering::SeqCst);
         Embedded { shared: Arc::new(shared), astdb, parts, commands, folder }
     }
 
@@ -219,6 +226,7 @@ impl Embedded {
 
     /// Runs something on the engine, and publishes what follows from it. It is `micros` where no clock says what time it is.
     fn with_engine<T>(&self, micros: u64, run: impl FnOnce(&mut Engine) -> T) -> T {
+        let _whole = Whole(ENGINE);
         let mut inner = self.shared.lock();
         // What others have left behind, the clock's thread does: nobody else waits for it.
         let clock_runs = !self.shared.is_virtual && self.shared.has_clock.load(Ordering::SeqCst);
@@ -285,10 +293,11 @@ impl Embedded {
         complaints.iter().all(|complaint| complaint.level != Level::Error).then_some(read)
     }
 
-    /// Stops what runs beside: nobody waits any more.
+    /// Stops what runs beside: nobody waits any more. Where somebody works on the engine it does not wait for that: whoever
+    /// sleeps is woken, and the clock's thread looks before it sleeps.
     fn halt(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        let _inner = self.shared.lock();
+        drop(self.shared.inner.try_lock());
         self.shared.sooner.notify_all();
         self.shared.settled.notify_all();
     }
@@ -317,7 +326,7 @@ impl Embedded {
         thread::Builder::new()
             .name("calls".to_owned())
             .stack_size(CLOCK_STACK)
-            .spawn(move || shared.run_clock())?;
+            .spawn(move || panics::end_with(|| shared.run_clock()))?;
         Ok(())
     }
 
@@ -380,7 +389,7 @@ impl Switch for Embedded {
         if !self.shared.is_virtual {
             return SwitchMicros::from_wall(now);
         }
-        SwitchMicros::new(self.shared.lock().engine.now)
+        SwitchMicros::new(self.shared.seen.now.load(Ordering::SeqCst))
     }
 
     fn perform(&self, caller: &Caller<'_>, message: &Message, reply: &mut Reply<'_>) {
@@ -450,8 +459,11 @@ impl Switch for Embedded {
     }
 
     fn calls(&self) -> Calls {
-        let inner = self.shared.lock();
-        Calls { active: inner.engine.active_calls(), processed: inner.engine.processed }
+        // Whoever watches over the server does not wait for work: while there is some, it sees what was there of late.
+        if let Ok(inner) = self.shared.inner.try_lock() {
+            self.shared.seen.count(&inner.engine);
+        }
+        self.shared.seen.calls()
     }
 }
 
@@ -471,12 +483,12 @@ impl Inner {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // A thread that panics ends its own connection; the engine's changes are small and each is whole.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(|_| panics::refuse(ENGINE))
     }
 
     /// Tells what has happened, in order, and wakes who waits: how many events those were.
     fn publish(&self, inner: &mut Inner) -> usize {
+        self.seen.look(&inner.engine);
         let events = inner.engine.take_events();
         let count = events.len();
         for (event, at) in events {
@@ -506,7 +518,7 @@ impl Shared {
             }
             if self.has_clock.load(Ordering::SeqCst) {
                 let waited = self.settled.wait_timeout(inner, Presence::LOOK_EVERY);
-                inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+                inner = waited.unwrap_or_else(|_| panics::refuse(ENGINE)).0;
                 // What looks at a socket does so without the engine.
                 drop(inner);
                 let is_gone = presence.is_gone();
@@ -553,10 +565,12 @@ impl Shared {
             }
             inner.sleeps_until = due.unwrap_or(u64::MAX);
             inner = match due {
-                None => self.sooner.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                // What stops it may have come meanwhile.
+                _ if self.stopped.load(Ordering::SeqCst) => inner,
+                None => self.sooner.wait(inner).unwrap_or_else(|_| panics::refuse(ENGINE)),
                 Some(at) => {
                     let wait = Duration::from_micros(at - now);
-                    self.sooner.wait_timeout(inner, wait).unwrap_or_else(PoisonError::into_inner).0
+                    self.sooner.wait_timeout(inner, wait).unwrap_or_else(|_| panics::refuse(ENGINE)).0
                 }
             };
             inner.sleeps_until = 0;
@@ -564,6 +578,9 @@ impl Shared {
         self.settled.notify_all();
     }
 }
+
+/// What a panic leaves half-changed, as the log says it.
+const ENGINE: &str = "the switch";
 
 /// The engine's work needs no deep stack, but regular expressions and substitutions take some.
 const CLOCK_STACK: usize = 512 * 1024;

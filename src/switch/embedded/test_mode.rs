@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::ami::Reply;
 use crate::ami::reply::Then;
+use crate::panics::Whole;
 use crate::switch::Presence;
 use crate::time::SwitchMicros;
 
@@ -64,6 +65,7 @@ impl Embedded {
     /// TestReset: makes everything as it was at the start.
     pub(super) fn reset(&self, reply: &mut Reply<'_>) {
         let restored = {
+            let _whole = Whole(super::ENGINE);
             let mut inner = self.shared.lock();
             let restored = inner.reset(&self.astdb);
             self.shared.publish(&mut inner);
@@ -81,6 +83,7 @@ impl Embedded {
 impl Shared {
     /// Lets time pass, one thing that is due after the other, each at its own time.
     fn pass(&self, micros: u64, presence: Presence<'_>) -> Result<(), &'static str> {
+        let _whole = Whole(super::ENGINE);
         let mut inner = self.lock();
         let (until, life) = (inner.engine.now.saturating_add(micros), inner.life);
         let mut told = 0;
@@ -104,6 +107,7 @@ impl Shared {
             }
         }
         inner.engine.advance(until);
+        self.publish(&mut inner);
         Ok(())
     }
 }

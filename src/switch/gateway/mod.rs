@@ -42,6 +42,7 @@ use crate::config::gateway::{Gateway as Settings, Upstream as UpstreamSettings};
 use crate::config::ini::Source;
 use crate::config::{Complaint, Config};
 use crate::net::client::ClientTls;
+use crate::panics;
 use crate::time::{SwitchMicros, WallMicros};
 
 use super::{ActionSpec, Caller, Figure, Prepared, Switch, access};
@@ -145,7 +146,10 @@ impl Gateway {
         let upstream = Arc::new(Upstream::new(number, settings, tls, Arc::clone(&self.shared.ids))?);
         let (running, shared) = (Arc::clone(&upstream), Arc::clone(&self.shared));
         let name = format!("upstream {number}");
-        thread::Builder::new().name(name).stack_size(STACK).spawn(move || running.run(&*shared))?;
+        thread::Builder::new()
+            .name(name)
+            .stack_size(STACK)
+            .spawn(move || panics::end_with(|| running.run(&*shared)))?;
         Ok(upstream)
     }
 }
@@ -377,7 +381,11 @@ impl Shared {
             let asked: Vec<_> = servers
                 .all
                 .iter()
-                .map(|server| thread::Builder::new().stack_size(STACK).spawn_scoped(scope, ask(server)))
+                .map(|server| {
+                    // By it a line of the log says which server was asked.
+                    let name = format!("ask {}", server.name().escape_ascii());
+                    thread::Builder::new().name(name).stack_size(STACK).spawn_scoped(scope, ask(server))
+                })
                 .collect();
             let broken = || Fault::Down("amibox has no thread left to ask it".to_owned());
             asked

@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::panics;
+
 use super::tree::{Change, Tree};
 use super::{Error, MAX_WAITING};
 
@@ -97,7 +99,7 @@ impl Writer {
             thread::Builder::new()
                 .name("astdb".to_owned())
                 .stack_size(STACK)
-                .spawn(move || shared.run(disk, retry))?
+                .spawn(move || panics::end_with(|| shared.run(disk, retry)))?
         };
         Ok(Writer { shared, thread: Mutex::new(Some(thread)) })
     }

@@ -6,6 +6,7 @@ mod console;
 mod core;
 mod devices;
 mod dial;
+mod held;
 mod limits;
 mod queues;
 mod specials;
