@@ -70,7 +70,8 @@ fn other_sites_cannot_act() {
     let server = start();
     let cookie = login(&server, "hello", "world");
     let check = |headers: &str, path: &str, expect: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n{headers}\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n{headers}\r\n\r\n");
         let answer = http::ask(&mut server.connect(Door::Http), &request);
         assert_eq!(answer.status, expect, "{headers}");
     };

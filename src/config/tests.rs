@@ -187,7 +187,8 @@ fn http() {
              scheme, port or path; this value lets nobody in",
         ],
     );
-    let lists = load_files(&[rest, ("http.conf", "[general]\nalloworigin = https://A, *\nallowedhosts = pbx:80\n")]);
+    let lists =
+        load_files(&[rest, ("http.conf", "[general]\nalloworigin = https://A, *\nallowedhosts = pbx:80\n")]);
     let lists = lists.config.unwrap().http;
     assert_eq!(lists.alloworigin, [b"https://a".to_vec()]);
     assert_eq!(lists.allowedhosts, Some(Vec::new()), "a list of nobody lets nobody in");

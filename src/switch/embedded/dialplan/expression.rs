@@ -1,7 +1,8 @@
 //! Expressions: what stands between `$[` and `]`, once its variables are substituted.
 //!
 //! A value is a text; numbers are made of it where an operator wants them, and unmade behind it. Quotes stay part of a text
-//! until two texts are compared, joined or matched. Whole numbers are computed exactly as long as they fit 64 bits.
+//! until two texts are joined or matched. An expression that cannot be read has a value all the same: what has been read so
+//! far where that is whole, 0 where it is not, and nothing where its first word is wrong already. (dialplan/expression-*.)
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,8 +31,6 @@ pub(crate) enum ExpressionError {
     Open,
     /// Parentheses, signs or conditions nest deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// A division by nothing.
-    DivisionByZero,
     /// What stands on the right of `:` or `=~` is no regular expression.
     Regex,
     /// A function that is not there, or that wants other arguments.
@@ -46,7 +45,6 @@ impl fmt::Display for ExpressionError {
             ExpressionError::Syntax => "it is no expression",
             ExpressionError::Open => "a quote or a parenthesis is not closed",
             ExpressionError::TooDeep => "it nests too deep",
-            ExpressionError::DivisionByZero => "it divides by zero",
             ExpressionError::Regex => "a regular expression expected",
             ExpressionError::Function => "a function is not there, or wants other arguments",
             ExpressionError::TooMuch => "it takes more work than others can wait for",
@@ -54,17 +52,31 @@ impl fmt::Display for ExpressionError {
     }
 }
 
-/// The value of an expression.
-pub(crate) fn evaluate(text: &[u8], host: &mut dyn Host) -> Result<Vec<u8>, ExpressionError> {
+/// The value of an expression, and whether it could not be read to its end.
+pub(crate) fn evaluate(
+    text: &[u8],
+    host: &mut dyn Host,
+) -> Result<(Vec<u8>, Option<ExpressionError>), ExpressionError> {
     let mut parser = Parser { rest: text, depth: 0, host };
-    if parser.peek()? == Token::End {
-        return Ok(Vec::new());
+    match parser.peek() {
+        Ok(Token::End) => return Ok((Vec::new(), None)),
+        Ok(token) if token.may_begin() => {}
+        Ok(_) => return Ok((Vec::new(), Some(ExpressionError::Syntax))),
+        Err(error) => return Ok((Vec::new(), Some(error))),
     }
-    let value = parser.expression(0)?;
-    match parser.peek()? {
-        Token::End => Ok(value.into_text()),
-        _ => Err(ExpressionError::Syntax),
-    }
+    let value = match parser.expression(0) {
+        Ok(value) => value.into_text(),
+        Err(error @ (ExpressionError::Syntax | ExpressionError::Open)) => {
+            return Ok((b"0".to_vec(), Some(error)));
+        }
+        Err(error) => return Err(error),
+    };
+    let rest = match parser.peek() {
+        Ok(Token::End) => None,
+        Ok(_) => Some(ExpressionError::Syntax),
+        Err(error) => Some(error),
+    };
+    Ok((value, rest))
 }
 
 /// Whether a text counts as true, as the conditions of GotoIf, ExecIf and IF do: a number other than 0, or any other text.
@@ -96,6 +108,17 @@ enum Token<'t> {
     Word(&'t [u8]),
 }
 
+impl Token<'_> {
+    /// Whether an expression may begin with it.
+    fn may_begin(self) -> bool {
+        match self {
+            Token::Open | Token::Quoted(_) | Token::Word(_) => true,
+            Token::Operator(operator) => matches!(operator, Operator::Minus | Operator::Not),
+            Token::End | Token::Close | Token::Comma => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operator {
     If,
@@ -123,8 +146,8 @@ enum Operator {
 }
 
 impl Operator {
-    /// How strongly it binds what stands beside it; none where nothing may stand before it. The complement binds more strongly
-    /// than a match: `! "x" =~ "y"` looks for y in 0.
+    /// How strongly it binds what stands beside it; none where nothing may stand before it. A sign belongs to what a match
+    /// gives. (dialplan/expression-sign-and-match.)
     fn strength(self) -> Option<u8> {
         Some(match self {
             Operator::If => 1,
@@ -138,15 +161,15 @@ impl Operator {
             | Operator::GreaterOrEqual => 4,
             Operator::Plus | Operator::Minus => 5,
             Operator::Times | Operator::Over | Operator::Modulo => 6,
-            Operator::Match | Operator::Find => 7,
-            Operator::Join => SIGN + 1,
+            Operator::Match | Operator::Find => SIGN + 1,
+            Operator::Join => SIGN + 2,
             Operator::Not | Operator::Else => return None,
         })
     }
 }
 
 /// How strongly `-` and `!` before a value bind it.
-const SIGN: u8 = 8;
+const SIGN: u8 = 7;
 
 /// Every operator as it is written, those that begin like another first.
 const OPERATORS: &[(&[u8], Operator)] = &[
@@ -182,7 +205,8 @@ impl<'t> Parser<'t, '_> {
             return Err(ExpressionError::TooDeep);
         }
         let mut left = self.operand()?;
-        while let Token::Operator(operator) = self.peek()? {
+        // What cannot be read behind a whole value is for the one who has that value.
+        while let Ok(Token::Operator(operator)) = self.peek() {
             let Some(strength) = operator.strength().filter(|strength| *strength >= least) else { break };
             self.next()?;
             left = if operator == Operator::If {
@@ -191,7 +215,7 @@ impl<'t> Parser<'t, '_> {
                     return Err(ExpressionError::Syntax);
                 }
                 let other = self.expression(strength)?;
-                if left.is_null() { other } else { chosen }
+                if left.is_nothing() { other } else { chosen }
             } else {
                 let right = self.expression(strength + 1)?;
                 left.apply(operator, right, self.host.depth())?
@@ -206,9 +230,13 @@ impl<'t> Parser<'t, '_> {
         match self.next()? {
             Token::Operator(Operator::Minus) => {
                 let value = self.expression(SIGN)?;
-                Ok(Value::Number(value.number().map_or(Number::Whole(0), Number::negative)))
+                // (dialplan/expression-minus-zero.)
+                Ok(Value::Number(value.number().map_or(Number::ZERO, |number| -number)))
             }
-            Token::Operator(Operator::Not) => Ok(Value::truth(self.expression(SIGN)?.is_null())),
+            // A text is 0 here, and of a number only its whole part counts. (dialplan/expression-not.)
+            Token::Operator(Operator::Not) => {
+                Ok(Value::truth(self.expression(SIGN)?.number().is_none_or(Number::is_below_one)))
+            }
             Token::Open => {
                 let value = self.expression(0)?;
                 match self.next()? {
@@ -240,14 +268,24 @@ impl<'t> Parser<'t, '_> {
                 }
             }
         }
-        let numbers: Option<Vec<f64>> =
-            arguments.iter().map(|argument| argument.number().map(Number::as_float)).collect();
-        if let Some(result) = numbers.and_then(|numbers| mathematics(name, &numbers)) {
-            return Ok(Value::Number(Number::from(result)));
+        let numbers: Option<Vec<Number>> = arguments.iter().map(Value::number).collect();
+        match numbers {
+            Some(numbers) => {
+                if let Some(result) = mathematics(name, &numbers) {
+                    return Ok(Value::Number(result));
+                }
+            }
+            None if mathematics(name, &vec![Number::ONE; arguments.len()]).is_some() => {
+                return Err(ExpressionError::Function);
+            }
+            None => {}
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(Value::into_text).collect();
-        let value = self.host.call(name, &arguments.join(&b','), self.depth);
-        value.map(|text| Value::Text(Cow::Owned(text))).ok_or(ExpressionError::Function)
+        // One that is not there is 0. (dialplan/expression-functions.)
+        Ok(match self.host.call(name, &arguments.join(&b','), self.depth) {
+            Some(text) => Value::Text(Cow::Owned(text)),
+            None => Value::Number(Number::ZERO),
+        })
     }
 
     fn peek(&mut self) -> Result<Token<'t>, ExpressionError> {
@@ -310,7 +348,7 @@ enum Value<'t> {
 
 impl<'t> Value<'t> {
     fn truth(is: bool) -> Value<'t> {
-        Value::Number(Number::Whole(is.into()))
+        Value::Number(if is { Number::ONE } else { Number::ZERO })
     }
 
     fn into_text(self) -> Vec<u8> {
@@ -330,15 +368,17 @@ impl<'t> Value<'t> {
         text
     }
 
-    /// Whether it counts as nothing: empty, in quotes too, or zero.
+    /// Whether it counts as nothing: empty, or a zero without quotes. (dialplan/expression-quoted-nothing.)
     fn is_null(&self) -> bool {
         match self {
-            Value::Number(number) => number.as_float() == 0.0,
-            Value::Text(text) => {
-                matches!(&text[..], b"" | b"\"\"" | b"\"0\"")
-                    || Number::read(text).is_some_and(|number| number.as_float() == 0.0)
-            }
+            Value::Text(text) if text.is_empty() => true,
+            _ => self.number().is_some_and(|number| number.as_float() == 0.0),
         }
+    }
+
+    /// The same for a condition, for which empty quotes are nothing too.
+    fn is_nothing(&self) -> bool {
+        self.is_null() || matches!(self, Value::Text(text) if **text == *b"\"\"")
     }
 
     /// The number it is, if it is one; quotes make it none.
@@ -370,7 +410,8 @@ impl<'t> Value<'t> {
         let is = |orders: &[std::cmp::Ordering], left: Value<'t>, right: Value<'t>| {
             let order = match (left.number(), right.number()) {
                 (Some(left), Some(right)) => left.compare(right),
-                _ => left.bare().cmp(&right.bare()),
+                // Quotes are part of the texts. (cases/config/04.)
+                _ => left.into_text().cmp(&right.into_text()),
             };
             Value::truth(orders.contains(&order))
         };
@@ -397,11 +438,7 @@ impl<'t> Value<'t> {
             Operator::GreaterOrEqual => is(&[Greater, Equal], self, right),
             Operator::Join => Value::Text(Cow::Owned([self.bare(), right.bare()].concat())),
             Operator::Match | Operator::Find => search(operator, &self.bare(), &right.bare(), depth)?,
-            _ => Value::Number(match (self.number(), right.number()) {
-                (Some(left), Some(right)) => compute(left, operator, right)?,
-                // What is no number makes the whole nothing.
-                _ => Number::Whole(0),
-            }),
+            _ => Value::Number(compute(self.number(), operator, right.number())),
         })
     }
 }
@@ -427,7 +464,7 @@ fn search(
             Value::Text(Cow::Owned(found.get(1).map_or(Vec::new(), |group| group.as_bytes().to_vec())))
         }
         None if has_group => Value::Text(Cow::Borrowed(b"")),
-        found => Value::Number(Number::Whole(found.map_or(0, |found| found[0].len() as i64))),
+        found => Value::Number(Number::from(found.map_or(0.0, |found| found[0].len() as f64))),
     })
 }
 
@@ -442,33 +479,23 @@ pub(crate) fn compile(pattern: &[u8], groups: bool, text: usize, depth: &mut Dep
     Ok(program.regex)
 }
 
-/// A sum, difference, product, quotient or remainder; exact where both are whole and the result is.
-fn compute(one: Number, operator: Operator, other: Number) -> Result<Number, ExpressionError> {
-    if matches!(operator, Operator::Over | Operator::Modulo) && other.as_float() == 0.0 {
-        return Err(ExpressionError::DivisionByZero);
+/// A sum, difference, product, quotient or remainder. A text counts as 0 in a sum or a difference, and makes the others 0.
+/// (dialplan/expression-text-in-arithmetic, dialplan/expression-division-by-zero.)
+fn compute(left: Option<Number>, operator: Operator, right: Option<Number>) -> Number {
+    match (operator, left, right) {
+        (Operator::Plus, ..) => left.unwrap_or(Number::ZERO) + right.unwrap_or(Number::ZERO),
+        (Operator::Minus, ..) => left.unwrap_or(Number::ZERO) - right.unwrap_or(Number::ZERO),
+        (Operator::Over, Some(_), Some(right)) if right.as_float() == 0.0 => Number::from(QUOTIENT_BY_ZERO),
+        (Operator::Modulo, Some(_), Some(right)) if right.is_below_one() => Number::ZERO,
+        (Operator::Times, Some(left), Some(right)) => left * right,
+        (Operator::Over, Some(left), Some(right)) => left / right,
+        (Operator::Modulo, Some(left), Some(right)) => left.remainder(right),
+        _ => Number::ZERO,
     }
-    if let (Number::Whole(left), Number::Whole(right)) = (one, other) {
-        let exact = match operator {
-            Operator::Plus => left.checked_add(right),
-            Operator::Minus => left.checked_sub(right),
-            Operator::Times => left.checked_mul(right),
-            Operator::Over => left.checked_rem(right).filter(|rest| *rest == 0).map(|_| left / right),
-            _ => left.checked_rem(right),
-        };
-        if let Some(exact) = exact {
-            return Ok(Number::Whole(exact));
-        }
-    }
-    let (left, right) = (one.as_float(), other.as_float());
-    Ok(Number::from(match operator {
-        Operator::Plus => left + right,
-        Operator::Minus => left - right,
-        Operator::Times => left * right,
-        Operator::Over => left / right,
-        _ => left % right,
-    }))
 }
 
+/// What a division by zero gives, as on Asterisk.
+const QUOTIENT_BY_ZERO: f64 = i32::MAX as f64;
 /// What an operator costs beside the bytes of its values, and a regular expression beside those of its pattern.
 const OPERATION: u64 = 256;
 const COMPILATION: u64 = 64 * 1024;
@@ -494,7 +521,8 @@ mod tests {
     }
 
     fn value(text: &str) -> Result<String, ExpressionError> {
-        evaluate(text.as_bytes(), &mut Lengths::default()).map(|value| String::from_utf8(value).unwrap())
+        let (value, error) = evaluate(text.as_bytes(), &mut Lengths::default())?;
+        error.map_or_else(|| Ok(String::from_utf8(value).unwrap()), Err)
     }
 
     #[test]
@@ -515,18 +543,25 @@ mod tests {
         check("--4", "4");
         check("10 - 2 - 3", "5");
         check("0.1 + 0.2", "0.3");
-        check("1 / 3", "0.333333333333333");
+        check("1 / 3", "0.333333333333333333");
         check("1795407482 * 1000", "1795407482000");
-        check("9223372036854775807 + 1", "9.22337203685478e+18");
+        check("9223372036854775807 + 1", "9.22337203685477581e+18");
         check("1 / 100000", "1e-05");
-        check("abc + 1", "0");
+        check("abc + 1", "1");
+        check("3 - \"x\"", "3");
+        check("2 * x", "0");
+        check("1 / 0", "2147483647");
+        check("1 % 0", "0");
+        check("0 * -1", "-0");
+        check("--abc", "-0");
         check("1 = 1.0", "1");
         check("10 > 9", "1");
         check("\"10\" > \"9\"", "0");
         check("010 = 10", "1");
         check("\"010\" = \"10\"", "0");
-        check("\"5\" = 5", "1");
-        check("abc = \"abc\"", "1");
+        check("\"5\" = 5", "0");
+        check("abc = \"abc\"", "0");
+        check("\"q\" < 21", "1");
         check("abc == abd", "0");
         check("abc != abd", "1");
         check("abc < abd", "1");
@@ -535,18 +570,21 @@ mod tests {
         check("1 & 2", "1");
         check("1 & 0", "0");
         check("0 | abc", "abc");
-        check("\"\" | \"b\"", "\"b\"");
-        check("\"0\" | 5", "5");
+        check("\"\" | \"b\"", "\"\"");
+        check("\"0\" | 5", "\"0\"");
         check("1 || 0", "1");
         check("1 && 0", "0");
         check("1 | 0 & 0", "1");
         check("!0", "1");
-        check("! abc", "0");
-        check("!!abc", "1");
+        check("! abc", "1");
+        check("!!abc", "0");
+        check("!0.1", "1");
+        check("!\"7\"", "1");
         check("!(1 = 2)", "1");
         check("1 ? yes :: no", "yes");
         check("0 ? yes :: no", "no");
         check("\"\" ? yes :: no", "no");
+        check("\"0\" ? yes :: no", "yes");
         check("2 > 1 ? 1 + 1 :: 3", "2");
         check("0 ? a :: 0 ? b :: c", "c");
         check("\"ab\" ~~ cd ~~ 1", "abcd1");
@@ -564,6 +602,8 @@ mod tests {
         check(r#"! "One Thousand Five Hundred" =~ "T[^ ]+""#, "0");
         check(r#"!( "One Thousand Five Hundred" : "T[^ ]+" )"#, "1");
         check(r#"abc : "x(.)""#, "");
+        check(r#"-"12" : "12""#, "-2");
+        check(r#"! "x" =~ "y""#, "1");
         check(r#"a1 =~ "[[:digit:]]""#, "1");
     }
 
@@ -581,6 +621,35 @@ mod tests {
         check("LEN(abcd) + 1", "5");
         check("LEN()", "0");
         check("LEN(a,b)", "3");
+        check("NOSUCH(1)", "0");
+        check("CEIL()", "0");
+        check("CEIL(1, 0)", "0");
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_value() {
+        let check = |text: &str, expect: &str| {
+            let (value, error) = evaluate(text.as_bytes(), &mut Lengths::default()).unwrap();
+            assert_eq!((value.as_slice(), error.is_some()), (expect.as_bytes(), true), "{text}");
+        };
+        check("1 2", "1");
+        check("a b = a b", "a");
+        check("1 :: 2", "1");
+        check("2 ^ 3", "2");
+        check("12 3 > 0", "12");
+        check("1 \"x", "1");
+        check("1 +", "0");
+        check("(1", "0");
+        check("()", "0");
+        check("!", "0");
+        check("1 + +3", "0");
+        check("100% = 100%", "0");
+        check("1 ? 2", "0");
+        check("\"x\" = \"x", "0");
+        check("+ 1", "");
+        check("= 1", "");
+        check("> 5", "");
+        check("\"x", "");
     }
 
     #[test]
@@ -598,10 +667,7 @@ mod tests {
         check("\"a", ExpressionError::Open);
         check("\"a\\\"", ExpressionError::Open);
         check("LEN(1", ExpressionError::Open);
-        check("1 / 0", ExpressionError::DivisionByZero);
-        check("1 % 0", ExpressionError::DivisionByZero);
         check("abc : \"[\"", ExpressionError::Regex);
-        check("NOSUCH(1)", ExpressionError::Function);
         check("SQRT(a)", ExpressionError::Function);
         for sign in ["(", "-", "!", "1?2::"] {
             check(&format!("{}1", sign.repeat(10_000)), ExpressionError::TooDeep);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Dialplan, expression};
+use crate::ami::number::leading;
 
 /// Where a text is substituted: whose variables count, and what its functions may touch.
 pub(crate) trait Scope {
@@ -222,12 +223,6 @@ fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Result<Cow<'t, [u8]>, F
     while let Some(at) = rest.windows(2).position(|pair| matches!(pair, b"${" | b"$[")) {
         let out = out.get_or_insert_with(|| Vec::with_capacity(text.len() + 32));
         let (open, close) = if rest[at + 1] == b'{' { (b'{', b'}') } else { (b'[', b']') };
-        if rest[..at].ends_with(b"\\") {
-            out.extend_from_slice(&rest[..at - 1]);
-            out.extend_from_slice(&rest[at..at + 2]);
-            rest = &rest[at + 2..];
-            continue;
-        }
         out.extend_from_slice(&rest[..at]);
         let inside = &rest[at + 2..];
         let end = closing(inside, open, close);
@@ -251,12 +246,15 @@ fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Result<Cow<'t, [u8]>, F
     })
 }
 
-/// An expression's value; a wrong one has none.
+/// An expression's value; one that cannot be evaluated has none.
 fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
     let mut host = Host { scope, fault: None };
     let value = expression::evaluate(text, &mut host);
     let Host { scope, fault } = host;
-    value.unwrap_or_else(|error| {
+    if let Ok((_, Some(error))) = &value {
+        scope.complain(format_args!("$[{}] is not a whole expression: {error}", text.escape_ascii()));
+    }
+    value.map(|(value, _)| value).unwrap_or_else(|error| {
         match fault {
             Some(fault) => scope.complain(format_args!("$[{}] is empty: {fault}", text.escape_ascii())),
             None => scope.complain(format_args!("$[{}] is empty: {error}", text.escape_ascii())),
@@ -328,19 +326,19 @@ fn split_part(name: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The part of a value that `OFFSET` or `OFFSET:LENGTH` asks for. A negative offset counts from the end, and a negative length
-/// leaves off so many at the end.
+/// leaves off so many at the end; one that is no number is as if it were not there. (dialplan/substring-forms.)
 fn cut<'v>(value: &'v [u8], part: &[u8]) -> &'v [u8] {
     let (offset, length) = match part.iter().position(|&b| b == b':') {
         Some(at) => (&part[..at], Some(&part[at + 1..])),
         None => (part, None),
     };
     let size = value.len() as i64;
-    let offset = whole_number(offset);
+    let Some(offset) = leading(offset) else { return value };
     let from = if offset < 0 { (size + offset).max(0) } else { offset.min(size) };
-    let to = match length.map(whole_number) {
+    let to = match length.and_then(leading) {
         None => size,
         Some(length) if length < 0 => (size + length).max(from),
-        Some(length) => (from + length).min(size),
+        Some(length) => from.saturating_add(length).min(size),
     };
     &value[from as usize..to as usize]
 }
@@ -432,14 +430,18 @@ mod tests {
         check("$[${NUMBER} + 1]", "98766");
         check("$[$[1 + 2] * ${NUMBER:0:1}]", "27");
         check("x$[\"${SENTENCE}\" =~ \"(q[a-z]*)\"]y", "xquicky");
-        check("$[1 +]", "");
+        check("$[1 +]", "0");
         check("${LEN(${SENTENCE})}", "19");
         check("${LEN(${SENTENCE}):1}", "9");
         check("${LEN(a:b)}", "3");
         check("$[LEN(${NUMBER}) + 1]", "6");
         check("${NOSUCH(x)}", "");
         check("${IF($[${ONE} = 1]?yes:no)}", "yes");
-        check(r"\${NUMBER} \$[1]", "${NUMBER} $[1]");
+        // A backslash goes with the arguments that it stands in, and keeps nothing. (dialplan/substitution-backslash.)
+        check(r"\${NUMBER} \$[1]", r"\98765 \1");
+        check("${NUMBER::3}", "98765");
+        check("${NUMBER:2:}", "765");
+        check("${NUMBER:x}", "98765");
         check("${NUMBER", "98765");
         check("$[1+1", "2");
         check("${", "");

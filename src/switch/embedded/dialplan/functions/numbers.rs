@@ -1,7 +1,6 @@
 //! Functions of numbers.
 
 use super::super::arguments::{cut, get, split};
-use super::super::number::Number;
 use super::super::substitute::{Fault, Scope, assign, look_up, whole_number};
 use super::Plain;
 use crate::switch::embedded::numbers::signed;
@@ -20,26 +19,56 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         step(scope, name, -1)
     }),
     Plain::new("RAND", "([LEAST[,MOST]])", "A random whole number, both ends included.", random),
-    Plain::new("MIN", "(NUMBER,...)", "The least of some numbers.", |_, list| extreme(list, f64::min)),
-    Plain::new("MAX", "(NUMBER,...)", "The greatest of some numbers.", |_, list| extreme(list, f64::max)),
+    Plain::new("MIN", "(NUMBER,NUMBER)", "The lesser of two numbers.", |_, list| extreme(list, f64::min)),
+    Plain::new("MAX", "(NUMBER,NUMBER)", "The greater of two numbers.", |_, list| extreme(list, f64::max)),
     Plain::new("ABS", "(NUMBER)", "A number without its sign.", |_, text| {
         Ok(shown(float(text).ok_or(Fault::Arguments)?.abs()))
     }),
 ];
 
-/// A number with all that C allows of it.
+/// The number that a text begins with, as C's `strtod` reads it: a sign, hexadecimal digits, an exponent.
 pub(super) fn float(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+    let text = text.trim_ascii_start();
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let negative = text.first() == Some(&b'-');
+    let digits =
+        |from: usize| text.get(from..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
+    if let [b'0', b'x' | b'X', hex @ ..] = &text[sign..] {
+        let hex = hex.iter().map_while(|&byte| char::from(byte).to_digit(16));
+        let (count, number) =
+            hex.fold((0, 0.0), |(count, number), digit| (count + 1, number * 16.0 + f64::from(digit)));
+        return (count > 0 && number.is_finite()).then_some(if negative { -number } else { number });
+    }
+    let whole = digits(sign);
+    let mut end = sign + whole;
+    if text.get(end) == Some(&b'.') {
+        let fraction = digits(end + 1);
+        if whole + fraction == 0 {
+            return None;
+        }
+        end += 1 + fraction;
+    } else if whole == 0 {
+        return None;
+    }
+    if matches!(text.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(text.get(end + 1), Some(b'-' | b'+')));
+        let exponent = digits(end + 1 + sign);
+        end += if exponent > 0 { 1 + sign + exponent } else { 0 };
+    }
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
+/// A whole number as one, any other with six decimals. (dialplan/abs-forms, dialplan/max-min-forms.)
 fn shown(number: f64) -> Vec<u8> {
-    Number::from(number).to_string().into_bytes()
+    let decimals = if number.fract() == 0.0 { 0 } else { 6 };
+    format!("{number:.decimals$}").into_bytes()
 }
 
+/// A second number that is none does not count. (dialplan/max-min-forms.)
 fn extreme(list: &[u8], choose: fn(f64, f64) -> f64) -> Result<Vec<u8>, Fault> {
-    let numbers: Option<Vec<f64>> = split(list, usize::MAX).iter().map(|text| float(text)).collect();
-    let best = numbers.ok_or(Fault::Arguments)?.into_iter().reduce(choose);
-    Ok(shown(best.ok_or(Fault::Arguments)?))
+    let numbers = split(list, 2);
+    let first = float(get(&numbers, 0)).ok_or(Fault::Arguments)?;
+    Ok(shown(float(get(&numbers, 1)).map_or(first, |second| choose(first, second))))
 }
 
 fn step(scope: &mut dyn Scope, name: &[u8], by: i64) -> Result<Vec<u8>, Fault> {
@@ -93,32 +122,33 @@ const OPERATIONS: &[(&[u8], Operation)] = &[
     (b"^", Operation::Real(f64::powf)),
 ];
 
-/// (core/getvar-functions-logic.)
+/// Only the first operator counts, and each side up to where its number ends. (core/getvar-functions-logic, dialplan/math-forms.)
 fn math(_: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let (expression, kind) = cut(arguments, b',');
     let expression = expression.trim_ascii();
     let sign = usize::from(matches!(expression.first(), Some(b'-' | b'+')));
-    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b' ');
-    let end = sign + expression[sign..].iter().take_while(|byte| is_part(byte)).count();
+    let operator = |at: usize| OPERATIONS.iter().find(|(sign, _)| expression[at..].starts_with(sign));
+    let (end, (sign, operation)) = (sign..expression.len())
+        .find_map(|at| operator(at).map(|operation| (at, operation)))
+        .ok_or(Fault::Arguments)?;
     let rest = &expression[end..];
-    let (sign, operation) =
-        OPERATIONS.iter().find(|(sign, _)| rest.starts_with(sign)).ok_or(Fault::Arguments)?;
     let left = float(&expression[..end]).ok_or(Fault::Arguments)?;
     let right = float(&rest[sign.len()..]).ok_or(Fault::Arguments)?;
     let result = match operation {
         Operation::Compare(is) => {
             return Ok(if is(&left, &right) { b"TRUE".to_vec() } else { b"FALSE".to_vec() });
         }
-        Operation::Divide | Operation::Modulo if right == 0.0 => return Err(Fault::Value),
+        Operation::Divide if right == 0.0 => 0.0,
         Operation::Divide => left / right,
-        Operation::Modulo => left % right,
+        // A remainder is that of whole numbers.
+        Operation::Modulo => (left as i64).checked_rem(right as i64).unwrap_or(0) as f64,
         Operation::Real(compute) => compute(left, right),
         Operation::Whole(compute) => compute(left as i64, right as i64) as f64,
     };
     Ok(match kind.unwrap_or_default().trim_ascii() {
         b"" | b"float" | b"f" => format!("{result:.6}").into_bytes(),
         b"int" | b"i" => (result as i64).to_string().into_bytes(),
-        b"hex" | b"h" => format!("{:x}", result as i64).into_bytes(),
+        b"hex" | b"h" => format!("{:x}", result as i64 as i32).into_bytes(),
         b"char" | b"c" => vec![result as u8],
         _ => return Err(Fault::Arguments),
     })
@@ -151,13 +181,28 @@ mod tests {
                 ("MATH(3>=3)", "TRUE"),
                 ("MATH(3<2.5)", "FALSE"),
                 ("MATH(1==1)", "TRUE"),
-                ("MATH(1/0)", ""),
+                ("MATH(1/0)", "0.000000"),
+                ("MATH(1%0)", "0.000000"),
+                ("MATH(7.5%2)", "1.000000"),
+                ("MATH(1+2+3)", "3.000000"),
+                ("MATH(1e3+1)", "1001.000000"),
+                ("MATH(1-2,h)", "ffffffff"),
                 ("MATH(1)", ""),
                 ("MATH(a+1)", ""),
                 ("MATH(1+1,what)", ""),
                 ("MIN(3,1,2)", "1"),
                 ("MAX(3,1,2.5)", "3"),
+                ("MAX(1,2,3)", "2"),
+                ("MAX(1.5,1)", "1.500000"),
+                ("MAX(0x10,5)", "16"),
+                ("MIN(1,)", "1"),
+                ("MIN(,1)", ""),
                 ("ABS(-4)", "4"),
+                ("ABS(-2.5)", "2.500000"),
+                ("ABS(5abc)", "5"),
+                ("ABS(1e)", "1"),
+                ("ABS(.)", ""),
+                ("ABS(-.5)", "0.500000"),
                 ("ABS(x)", ""),
             ],
         );

@@ -2,9 +2,11 @@
 
 use super::super::arguments::{cut, get, split};
 use super::super::expression::compile;
+use super::super::number::general;
 use super::super::substitute::{Fault, MAX_TEXT, Scope, look_up, whole_number};
 use super::Plain;
 use super::numbers::float;
+use crate::ami::number::leading;
 
 pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new("LEN", "(TEXT)", "How many bytes a text has.", |_, text| Ok(text.len().to_string().into())),
@@ -204,6 +206,8 @@ struct Format {
     left: bool,
     zeros: bool,
     plus: bool,
+    blank: bool,
+    alternate: bool,
     width: usize,
     precision: Option<usize>,
     kind: u8,
@@ -229,28 +233,38 @@ impl Format {
         // How long the number is said to be means nothing.
         let rest = &rest[rest.iter().position(|byte| !b"hlLqjzt".contains(byte))?..];
         let (&kind, rest) = rest.split_first()?;
-        let format = Format { left: has(b'-'), zeros: has(b'0'), plus: has(b'+'), width, precision, kind };
-        Some((format, rest))
+        let (plus, blank, alternate) = (has(b'+'), has(b' '), has(b'#'));
+        let (left, zeros) = (has(b'-'), has(b'0'));
+        Some((Format { left, zeros, plus, blank, alternate, width, precision, kind }, rest))
     }
 
     fn write(&self, value: &[u8]) -> Result<Vec<u8>, Fault> {
-        let whole = || whole_number(value);
+        // Whole numbers have 32 bits. (dialplan/sprintf-conversions.)
+        let whole = || leading(value).map(|number| number as i32).ok_or(Fault::Arguments);
         let precision = self.precision.unwrap_or(6);
         let real = || float(value).ok_or(Fault::Arguments);
-        let signed =
-            |text: String| if self.plus && !text.starts_with('-') { format!("+{text}") } else { text };
+        let signed = |text: String| match text.starts_with('-') {
+            false if self.plus => format!("+{text}"),
+            false if self.blank => format!(" {text}"),
+            _ => text,
+        };
+        let marked = |mark: &str, text: String| match self.alternate && text != "0" {
+            true => format!("{mark}{text}").into(),
+            false => text.into(),
+        };
         let text = match self.kind {
-            b'd' | b'i' => signed(whole().to_string()).into(),
-            b'u' => whole().to_string().into(),
-            b'x' => format!("{:x}", whole()).into(),
-            b'X' => format!("{:X}", whole()).into(),
-            b'o' => format!("{:o}", whole()).into(),
-            b'c' => value.first().map(|byte| vec![*byte]).unwrap_or_default(),
+            b'd' | b'i' => signed(whole()?.to_string()).into(),
+            b'u' => (whole()? as u32).to_string().into(),
+            b'x' => marked("0x", format!("{:x}", whole()?)),
+            b'X' => marked("0X", format!("{:X}", whole()?)),
+            b'o' => marked("0", format!("{:o}", whole()?)),
+            b'c' => vec![whole()? as u8],
             b's' => value[..self.precision.unwrap_or(value.len()).min(value.len())].to_vec(),
             b'f' | b'F' => signed(format!("{:.precision$}", real()?)).into(),
-            b'e' | b'g' | b'G' | b'E' => {
-                signed(super::super::number::general(real()?, precision.max(1))).into()
-            }
+            b'e' => signed(scientific(real()?, precision)).into(),
+            b'E' => signed(scientific(real()?, precision).to_uppercase()).into(),
+            b'g' => signed(general(real()?, precision.max(1))).into(),
+            b'G' => signed(general(real()?, precision.max(1)).to_uppercase()).into(),
             _ => return Err(Fault::Arguments),
         };
         Ok(self.padded(text))
@@ -268,6 +282,15 @@ impl Format {
             }
         }
     }
+}
+
+/// A number as `%.Ne` of printf writes it.
+fn scientific(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
 /// The widest that a format may make a value.
@@ -323,6 +346,12 @@ mod tests {
                 ("SPRINTF(%x %X %o,255,255,8)", "ff FF 10"),
                 ("SPRINTF(%.3s,abcdef)", "abc"),
                 ("SPRINTF(%g,0.5)", "0.5"),
+                ("SPRINTF(%c%c,65,66)", "AB"),
+                ("SPRINTF(%u,-1)", "4294967295"),
+                ("SPRINTF(%e,12345)", "1.234500e+04"),
+                ("SPRINTF(% d%+d,5,5)", " 5+5"),
+                ("SPRINTF(%#x,255)", "0xff"),
+                ("SPRINTF(%d,abc)", ""),
                 ("SPRINTF(%d)", ""),
                 ("SPRINTF(%,1)", ""),
                 ("SPRINTF(%q,1)", ""),
