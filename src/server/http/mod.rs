@@ -4,24 +4,22 @@
 //! files beside this one.
 
 mod browsers;
-mod doors;
+mod connections;
 mod input;
 mod metrics;
 mod pages;
 mod routes;
+mod sessions;
 mod statics;
 mod uploads;
-mod visitors;
 
-use std::cell::Cell;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::actions::Core;
 use crate::config::Config;
 use crate::http::body::{MAX_DISCARD, MAX_FORM};
-use crate::http::cookie::SessionId;
 use crate::http::digest::Nonces;
 use crate::http::response::{Frame, PAGE_POLICY};
 use crate::http::{Answer, Encoding, Method, Page, Request, cookie, form, html};
@@ -29,17 +27,17 @@ use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
 
 use super::{clock, random, tell_closed};
-use doors::Doors;
+use connections::{ConnectionLimiter, Place};
 use input::{Head, Input};
 use pages::{Client, Parameters};
 use routes::{Offers, Route};
+use sessions::HttpSessions;
 use statics::Content;
-use visitors::Visitors;
 
 /// What all HTTP connections share.
 pub(crate) struct Web {
-    doors: Doors,
-    visitors: Visitors,
+    connections: ConnectionLimiter,
+    sessions: HttpSessions,
     /// Guards which nonces have been used. Held for a look-up.
     nonces: Mutex<Nonces>,
     /// What the times of nonces count from.
@@ -52,8 +50,8 @@ impl Web {
         let mut key = [0; 32];
         key.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random().to_ne_bytes()));
         Web {
-            doors: Doors::default(),
-            visitors: Visitors::default(),
+            connections: ConnectionLimiter::default(),
+            sessions: HttpSessions::default(),
             nonces: Mutex::new(Nonces::new(&key)),
             started: Instant::now(),
         }
@@ -61,36 +59,60 @@ impl Web {
 
     /// Ends sessions as their time comes, until [`Web::stop`].
     pub(crate) fn sweep(&self, core: &Core) {
-        self.visitors.sweep(core);
+        self.sessions.sweep(core);
     }
 
     /// Ends the sessions that fit.
     pub(crate) fn end_where(&self, core: &Core, fits: impl Fn(&Session) -> bool) {
-        self.visitors.end_where(core, fits);
+        self.sessions.end_where(core, fits);
     }
 
     /// Ends every session, and the sweeper.
     pub(crate) fn stop(&self, core: &Core) {
-        self.visitors.stop(core);
+        self.sessions.stop(core);
     }
 
-    /// Serves a connection until it ends, unless there are too many: then it is closed without a word.
-    /// (http/session-limit.) Apart, so that a connection over AMI has no room for it on its stack.
+    /// Serves a connection until it ends, unless there are too many. (http/session-limit.) Apart, so that a connection over
+    /// AMI has no room for it on its stack.
     #[inline(never)]
     pub(crate) fn serve(&self, core: &Core, stream: Stream) {
-        let peer = stream.peer();
-        let Some(_place) = self.doors.enter(peer.ip(), core.config().http.sessionlimit) else {
+        let (peer, stream) = (stream.peer(), Arc::new(stream));
+        let Some(place) = self.connections.enter(Arc::clone(&stream), core.config().http.sessionlimit) else {
             core.metrics.refused.count();
             tell_closed(core, format_args!("HTTP connection from {peer} closed: sessionlimit is reached"));
-            return;
+            return self.refuse(core, &stream);
         };
         if let Err(error) = stream.handshake(Instant::now() + FIRST_REQUEST) {
             return log::debug!("{peer}: {error}");
         }
-        let issued = Cell::new(None);
-        let mut connection = Connection::new(core, self, &stream, &issued);
+        let mut connection = Connection::new(core, self, &place);
         if let Err(error) = connection.run() {
             log::debug!("{peer}: {error}");
+        }
+        if place.is_dropped() {
+            core.metrics.refused.count();
+            tell_closed(
+                core,
+                format_args!("HTTP connection from {peer} dropped to make room: sessionlimit is reached"),
+            );
+        }
+    }
+
+    /// Tells a client that asks at once that there is no place for it, and when to come again.
+    fn refuse(&self, core: &Core, stream: &Stream) {
+        let Some(_refusal) = self.connections.refusal() else { return };
+        let until = Instant::now() + REFUSAL;
+        let asks = |()| stream.read(&mut [0; KEEP], Some(until));
+        if !stream.handshake(until).and_then(asks).is_ok_and(|read| read > 0) {
+            return;
+        }
+        let config = core.config();
+        let (server, date) = (server_name(&config), clock::now().date().http().to_string());
+        let mut out = Vec::new();
+        let frame = Frame { server, date: &date, head_only: false };
+        Answer::page(&Page::CONNECTIONS, server).write(&frame, &mut out);
+        if stream.write_all(&out, REFUSAL).is_ok() {
+            stream.finish();
         }
     }
 }
@@ -99,11 +121,10 @@ impl Web {
 struct Connection<'a> {
     core: &'a Core,
     web: &'a Web,
+    place: &'a Place<'a>,
     stream: &'a Stream,
     input: Input<'a>,
     out: Vec<u8>,
-    /// The session's id that was last given on it.
-    issued: &'a Cell<Option<SessionId>>,
     /// The second that `date` is of.
     second: u64,
     date: String,
@@ -113,14 +134,10 @@ struct Connection<'a> {
 type Response = (Answer, Option<Content>);
 
 impl<'a> Connection<'a> {
-    fn new(
-        core: &'a Core,
-        web: &'a Web,
-        stream: &'a Stream,
-        issued: &'a Cell<Option<SessionId>>,
-    ) -> Connection<'a> {
+    fn new(core: &'a Core, web: &'a Web, place: &'a Place<'a>) -> Connection<'a> {
+        let stream = &*place.stream;
         let input = Input::new(stream);
-        Connection { core, web, stream, input, out: Vec::new(), issued, second: 0, date: String::new() }
+        Connection { core, web, place, stream, input, out: Vec::new(), second: 0, date: String::new() }
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -140,10 +157,14 @@ impl<'a> Connection<'a> {
                     }
                 }
             };
+            if self.place.is_dropped() {
+                return Ok(());
+            }
             if close {
                 self.stream.finish();
                 return Ok(());
             }
+            self.place.served();
             self.shrink(&mut head, &mut parameters);
             idle_until = Instant::now() + config.http.session_keep_alive;
         }
@@ -288,7 +309,7 @@ impl<'a> Connection<'a> {
     where
         'a: 'r,
     {
-        Client { core: self.core, web: self.web, stream: self.stream, config, request, issued: self.issued }
+        Client { core: self.core, web: self.web, stream: self.stream, config, request, place: self.place }
     }
 
     /// Answers what is no request; the connection ends with it.
@@ -360,6 +381,9 @@ const SERVER: &str = concat!("amibox/", env!("CARGO_PKG_VERSION"));
 
 /// How long a new connection may take for its first request, whatever is configured. (NOTES.md.)
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// How long a client that finds no place has to ask, so that it is told so; otherwise it is closed without a word.
+const REFUSAL: Duration = Duration::from_millis(200);
 
 /// What a buffer of an idle connection may keep.
 const KEEP: usize = 1024;

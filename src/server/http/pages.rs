@@ -1,6 +1,5 @@
 //! The AMI pages: who asks, which session that is, and what the action's answer looks like.
 
-use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -25,7 +24,8 @@ use crate::net::{Stream, Waker};
 use crate::session::{Login, Session, Transport};
 use crate::switch::Presence;
 
-use super::visitors::{Key, Visit};
+use super::connections::Place;
+use super::sessions::{Key, SessionGuard};
 use super::{Web, browsers};
 use crate::server::presence::{HTTP_GRACE, Watch};
 use crate::server::{clock, random};
@@ -37,8 +37,8 @@ pub(super) struct Client<'r> {
     pub(super) stream: &'r Stream,
     pub(super) config: &'r Config,
     pub(super) request: &'r Request<'r>,
-    /// The session's id that was last given on this connection.
-    pub(super) issued: &'r Cell<Option<SessionId>>,
+    /// The connection's place.
+    pub(super) place: &'r Place<'r>,
 }
 
 /// A request's parameters as a message, and the bytes of its answer. Made to be used again.
@@ -112,13 +112,13 @@ impl<'r> Client<'r> {
             }
         };
         let was_logged_in = visit.session.may().is_some();
-        self.perform(&visit, parameters);
+        self.perform(&visit, parameters)?;
         if !was_logged_in && !is_new && !self.keeps_id(id) && visit.session.may().is_some() {
             let next = SessionId::new(random_bits());
-            self.web.visitors.rename(Key::Cookie(id), Key::Cookie(next));
+            self.web.sessions.rename(Key::Cookie(id), Key::Cookie(next));
             id = next;
         }
-        self.issued.set(Some(id));
+        self.place.issued.set(Some(id));
         let mut answer = self.encoded(encoding, html::Form::Manager, parameters);
         let max_age = self.config.manager.httptimeout.as_secs();
         let scope = match (
@@ -138,7 +138,7 @@ impl<'r> Client<'r> {
     /// not to become that of the login. It keeps one that it was given on this very connection, if it is no browser,
     /// and no proxy says that several share the connection. (http/cookie-kept-before-login.)
     fn keeps_id(&self, id: SessionId) -> bool {
-        self.issued.get() == Some(id) && !self.request.is_from_browser() && !self.request.is_forwarded
+        self.place.issued.get() == Some(id) && !self.request.is_from_browser() && !self.request.is_forwarded
     }
 
     /// Every request proves itself; a nonce that lasts keeps its session, so that WaitEvent has something to wait for.
@@ -169,11 +169,11 @@ impl<'r> Client<'r> {
         let spent = nonces.spend(&credentials.nonce, credentials.count(), self.elapsed(), random());
         drop(nonces);
         if let Err(next) = spent {
-            self.web.visitors.rename(key(&credentials.nonce), Key::Nonce(next.clone()));
+            self.web.sessions.rename(key(&credentials.nonce), Key::Nonce(next.clone()));
             return Ok(self.challenge(&next, true));
         }
         match self.proved(key(&credentials.nonce), user)? {
-            Ok(visit) => self.perform(&visit, parameters),
+            Ok(visit) => self.perform(&visit, parameters)?,
             Err(failure) => {
                 self.fail(&credentials.username, &failure);
                 parameters
@@ -185,16 +185,16 @@ impl<'r> Client<'r> {
     }
 
     /// The session of a nonce, of which the user is known.
-    fn proved(&self, key: Key, user: &Arc<User>) -> Result<Result<Visit<'r>, Failure>, Page> {
-        let visitors = &self.web.visitors;
+    fn proved(&self, key: Key, user: &Arc<User>) -> Result<Result<SessionGuard<'r>, Failure>, Page> {
+        let sessions = &self.web.sessions;
         let is_own = |session: &Session| session.is_user(&user.name);
-        if let Some(visit) = visitors.enter(self.core, key.clone(), is_own) {
+        if let Some(visit) = sessions.enter(self.core, key.clone(), is_own) {
             return Ok(Ok(visit));
         }
         // One who may have only one session does not lock himself out with each new nonce.
         if !user.allowmultiplelogin
-            && let Some(other) = visitors.nonce_of(is_own)
-            && let Some(visit) = visitors.enter(self.core, other, is_own)
+            && let Some(other) = sessions.nonce_of(is_own)
+            && let Some(visit) = sessions.enter(self.core, other, is_own)
         {
             return Ok(Ok(visit));
         }
@@ -209,13 +209,19 @@ impl<'r> Client<'r> {
     }
 
     /// Runs the action of the message and leaves its answer in `wire`. Holding it back, and waiting for events, happen here.
-    fn perform(&self, visit: &Visit<'_>, parameters: &mut Parameters) {
+    fn perform(&self, visit: &SessionGuard<'_>, parameters: &mut Parameters) -> Result<(), Page> {
         let Parameters { message, wire } = parameters;
         let (core, session) = (self.core, &visit.session);
         if self.config.http.tls.verify_client {
             session.set_certificate(self.stream.certificate_name());
         }
         let arrived = Instant::now();
+        let limit = self.config.http.sessionlimit;
+        // Whoever has not logged in keeps no connection from being dropped.
+        let _answering = match session.login() {
+            Some(login) => Some(self.place.answer_for(&login.user.name, limit).ok_or(Page::USER_BUSY)?),
+            None => None,
+        };
         let watch = Watch::new(session, self.stream, HTTP_GRACE);
         let is_gone = || watch.is_gone();
         match core.run_for(Presence::new(&is_gone), session, message, clock::now(), wire) {
@@ -227,7 +233,7 @@ impl<'r> Client<'r> {
             Then::Close => visit.end(),
             Then::CloseAfter(delay) => {
                 visit.end();
-                clock::hold_back(arrived, delay);
+                self.hold_back(arrived, delay);
             }
             Then::Wait(timeout) => {
                 self.wait(visit, timeout);
@@ -235,11 +241,24 @@ impl<'r> Client<'r> {
             }
         }
         core.bus.ease();
+        Ok(())
+    }
+
+    /// Holds an answer back until so long after the request came, or until the connection makes room for another: who only
+    /// fails to log in takes no place from others.
+    fn hold_back(&self, since: Instant, delay: Duration) {
+        while !self.place.is_dropped() {
+            let left = delay.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(LOOK));
+        }
     }
 
     /// WaitEvent: sleeps until there is an event, seen or not, the session ends, the client is gone, or the time is over.
     /// (http/waitevent-*.)
-    fn wait(&self, visit: &Visit<'_>, timeout: Option<Duration>) {
+    fn wait(&self, visit: &SessionGuard<'_>, timeout: Option<Duration>) {
         let (bus, session) = (&self.core.bus, &visit.session);
         // Sockets with an answer on its way must not outlive the cookie that it is to carry.
         let longest = self.config.manager.httptimeout.saturating_sub(WAIT_MARGIN).max(WAIT_LEAST);
@@ -288,7 +307,8 @@ impl<'r> Client<'r> {
     /// Tells of a proof that failed, and holds the answer back.
     fn fail(&self, name: &[u8], failure: &Failure) {
         let session = self.session(0);
-        thread::sleep(self.core.tell_failure(&session, name, failure, clock::now()));
+        let since = Instant::now();
+        self.hold_back(since, self.core.tell_failure(&session, name, failure, clock::now()));
     }
 
     fn cookie(&self) -> Option<SessionId> {
@@ -297,17 +317,17 @@ impl<'r> Client<'r> {
 
     /// The session of the request's cookie. One that has logged in serves only where its user may come from, and one that has not
     /// only where it began: a cookie that somebody planted in a browser elsewhere is not to become that of a login.
-    fn known(&self) -> Option<Visit<'r>> {
+    fn known(&self) -> Option<SessionGuard<'r>> {
         let peer = self.stream.peer().ip();
         let fits = |session: &Session| match session.login() {
             Some(login) => login.user.acl.permits(peer),
             None => session.peer.ip() == peer,
         };
-        self.web.visitors.enter(self.core, Key::Cookie(self.cookie()?), fits)
+        self.web.sessions.enter(self.core, Key::Cookie(self.cookie()?), fits)
     }
 
-    fn begin(&self, key: Key) -> Option<Visit<'r>> {
-        self.web.visitors.begin(self.core, key, |id| self.session(id))
+    fn begin(&self, key: Key) -> Option<SessionGuard<'r>> {
+        self.web.sessions.begin(self.core, key, |id| self.session(id))
     }
 
     fn session(&self, id: u64) -> Session {
@@ -335,6 +355,9 @@ fn finish_wait(core: &Core, session: &Session, message: &Message, wire: &mut Vec
         core.metrics.http_events_lost.add(session.skip_to(overrun.oldest));
     }
 }
+
+/// How often an answer that is held back looks whether its connection has been dropped.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How much earlier than its session the longest WaitEvent ends, and how long it may take in any case.
 /// (http/waitevent-timeout-limit.)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::actions::Core;
 use crate::http::cookie::SessionId;
-use crate::net::Waker;
+use crate::net::{Network, Waker};
 use crate::session::Session;
 
 /// What a client shows to be known again.
@@ -22,7 +22,7 @@ pub(super) enum Key {
 
 /// All sessions over HTTP.
 #[derive(Default)]
-pub(super) struct Visitors {
+pub(super) struct HttpSessions {
     /// Guards who is there. Held for a look-up or a change; the session table's lock is never taken within.
     table: Mutex<Table>,
     /// Told when the sweeper has something to do.
@@ -46,21 +46,21 @@ struct Entry {
 }
 
 /// A session for the time of one request. It cannot end of age meanwhile.
-pub(super) struct Visit<'a> {
+pub(super) struct SessionGuard<'a> {
     pub(super) session: Arc<Session>,
     core: &'a Core,
-    visitors: &'a Visitors,
+    sessions: &'a HttpSessions,
     key: Key,
 }
 
-impl Visitors {
+impl HttpSessions {
     /// The session of that key, if there is one that fits.
     pub(super) fn enter<'a>(
         &'a self,
         core: &'a Core,
         key: Key,
         fits: impl FnOnce(&Session) -> bool,
-    ) -> Option<Visit<'a>> {
+    ) -> Option<SessionGuard<'a>> {
         let mut table = self.lock();
         let entry = table.all.get_mut(&key)?;
         if !fits(&entry.session) || entry.is_over(core, Instant::now()) {
@@ -68,22 +68,25 @@ impl Visitors {
         }
         entry.uses += 1;
         let session = Arc::clone(&entry.session);
-        Some(Visit { session, core, visitors: self, key })
+        Some(SessionGuard { session, core, sessions: self, key })
     }
 
-    /// A new session under that key. `None` when there are as many as there may be, all of them logged in or in use.
+    /// A new session under that key. `None` when there are as many as there may be, all of them in use.
     pub(super) fn begin<'a>(
         &'a self,
         core: &'a Core,
         key: Key,
         make: impl FnOnce(u64) -> Session,
-    ) -> Option<Visit<'a>> {
+    ) -> Option<SessionGuard<'a>> {
         let mut dropped = Vec::new();
-        if self.lock().all.len() >= MAX_VISITORS {
+        if self.lock().all.len() >= MAX_SESSIONS {
             dropped = self.lock().make_room(core);
         }
-        dropped.iter().for_each(|session: &Arc<Session>| core.sessions.remove(session));
-        if self.lock().all.len() >= MAX_VISITORS {
+        dropped.iter().for_each(|session: &Arc<Session>| {
+            core.sessions.remove(session);
+            session.end();
+        });
+        if self.lock().all.len() >= MAX_SESSIONS {
             return None;
         }
         let session = core.sessions.add(make);
@@ -99,7 +102,7 @@ impl Visitors {
             // Two first requests with one nonce: the later session stays.
             core.sessions.remove(&old.session);
         }
-        Some(Visit { session, core, visitors: self, key })
+        Some(SessionGuard { session, core, sessions: self, key })
     }
 
     /// Lets a session go on under another key, if there is one.
@@ -129,7 +132,7 @@ impl Visitors {
         ended.iter().for_each(|entry| entry.end(core));
     }
 
-    /// Ends sessions as their time comes, until [`Visitors::stop`].
+    /// Ends sessions as their time comes, until [`HttpSessions::stop`].
     pub(super) fn sweep(&self, core: &Core) {
         let mut table = self.lock();
         while !table.stopped {
@@ -140,7 +143,7 @@ impl Visitors {
             drop(table);
             over.iter().for_each(|entry| entry.end(core));
             table = self.lock();
-            // Nothing ends of age earlier than a stranger, nor has to end on time.
+            // Nothing ends of age earlier than a session that has not logged in, nor has to end on time.
             table = match empty && table.all.is_empty() && !table.stopped {
                 true => self.sweep.wait(table).unwrap_or_else(PoisonError::into_inner),
                 false => self.sweep.wait_timeout(table, SWEEP).unwrap_or_else(PoisonError::into_inner).0,
@@ -163,7 +166,7 @@ impl Visitors {
 
 impl Table {
     /// The key of a visit's session, which may have got another one meanwhile. `None` once the session has ended.
-    fn key_of(&self, visit: &Visit<'_>) -> Option<Key> {
+    fn key_of(&self, visit: &SessionGuard<'_>) -> Option<Key> {
         let is_own = |entry: &Entry| Arc::ptr_eq(&entry.session, &visit.session);
         if self.all.get(&visit.key).is_some_and(is_own) {
             return Some(visit.key.clone());
@@ -171,29 +174,57 @@ impl Table {
         self.all.iter().find(|(_, entry)| is_own(entry)).map(|(key, _)| key.clone())
     }
 
-    fn entry_of(&mut self, visit: &Visit<'_>) -> Option<&mut Entry> {
+    fn entry_of(&mut self, visit: &SessionGuard<'_>) -> Option<&mut Entry> {
         let key = self.key_of(visit)?;
         self.all.get_mut(&key)
     }
 
-    /// Drops what is over, and if that is not enough the older half of those who have not logged in.
+    /// Drops what is over, and if that is not enough what has been idle longest of whoever has most: a user, or a network
+    /// whose clients have not logged in.
     fn make_room(&mut self, core: &Core) -> Vec<Arc<Session>> {
         let now = Instant::now();
         let over = self.all.extract_if(|_, entry| entry.is_over(core, now));
         let mut dropped: Vec<_> = over.map(|(_, entry)| entry.session).collect();
-        if dropped.is_empty() {
-            let strangers =
-                self.all.values().filter(|entry| entry.uses == 0 && entry.session.may().is_none());
-            let mut ages: Vec<Instant> = strangers.map(|entry| entry.idle_since).collect();
-            ages.sort_unstable();
-            if let Some(&middle) = ages.get(ages.len() / 2) {
-                let old = self.all.extract_if(|_, entry| {
-                    entry.uses == 0 && entry.session.may().is_none() && entry.idle_since <= middle
-                });
-                dropped.extend(old.map(|(_, entry)| entry.session));
+        if !dropped.is_empty() {
+            return dropped;
+        }
+        // How many each has, and since when those are idle that may go.
+        let mut holders: HashMap<Holder, (usize, Vec<Instant>)> = HashMap::new();
+        for entry in self.all.values() {
+            let (count, idle) = holders.entry(Holder::of(&entry.session)).or_default();
+            *count += 1;
+            if entry.uses == 0 {
+                idle.push(entry.idle_since);
             }
         }
+        let with_idle = holders.into_iter().filter(|(_, (_, idle))| !idle.is_empty());
+        if let Some((holder, (_, mut idle))) = with_idle.max_by_key(|(_, (count, _))| *count) {
+            idle.sort_unstable();
+            // Several at once, so that a full table is not searched for every session that comes.
+            let until = idle[idle.len() / AT_ONCE];
+            let old = self.all.extract_if(|_, entry| {
+                entry.uses == 0 && entry.idle_since <= until && Holder::of(&entry.session) == holder
+            });
+            dropped.extend(old.map(|(_, entry)| entry.session));
+        }
         dropped
+    }
+}
+
+/// Who has a session.
+#[derive(PartialEq, Eq, Hash)]
+enum Holder {
+    User(Vec<u8>),
+    /// One that has not logged in is its network's.
+    Unauthenticated(Network),
+}
+
+impl Holder {
+    fn of(session: &Session) -> Holder {
+        match session.login() {
+            Some(login) => Holder::User(login.user.name.clone()),
+            None => Holder::Unauthenticated(Network::of(session.peer.ip())),
+        }
     }
 }
 
@@ -220,13 +251,13 @@ impl Entry {
 
 /// `httptimeout` for who has logged in.
 fn lifetime(core: &Core, session: &Session) -> Duration {
-    if session.may().is_some() { core.config().manager.httptimeout } else { STRANGER }
+    if session.may().is_some() { core.config().manager.httptimeout } else { UNAUTHENTICATED_TTL }
 }
 
-impl Visit<'_> {
+impl SessionGuard<'_> {
     /// Ends the session: it has logged off, or failed to log in. A WaitEvent that goes on for it ends too.
     pub(super) fn end(&self) {
-        let mut table = self.visitors.lock();
+        let mut table = self.sessions.lock();
         let entry = table.key_of(self).and_then(|key| table.all.remove(&key));
         drop(table);
         if let Some(entry) = entry {
@@ -236,12 +267,12 @@ impl Visit<'_> {
 
     /// Whether it has not ended meanwhile.
     pub(super) fn is_there(&self) -> bool {
-        self.visitors.lock().key_of(self).is_some()
+        self.sessions.lock().key_of(self).is_some()
     }
 
     /// Names what wakes this session's WaitEvent. One that goes on already ends: the session has one wait at a time.
     pub(super) fn wait_with(&self, waker: &Arc<Waker>) {
-        let mut table = self.visitors.lock();
+        let mut table = self.sessions.lock();
         if let Some(entry) = table.entry_of(self)
             && let Some(other) = entry.waiting.replace(Arc::clone(waker))
         {
@@ -251,7 +282,7 @@ impl Visit<'_> {
 
     /// The wait is over.
     pub(super) fn waited(&self, waker: &Arc<Waker>) {
-        let mut table = self.visitors.lock();
+        let mut table = self.sessions.lock();
         if let Some(entry) = table.entry_of(self)
             && entry.waiting.as_ref().is_some_and(|own| Arc::ptr_eq(own, waker))
         {
@@ -260,9 +291,9 @@ impl Visit<'_> {
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
-        let mut table = self.visitors.lock();
+        let mut table = self.sessions.lock();
         if let Some(entry) = table.entry_of(self) {
             entry.uses = entry.uses.saturating_sub(1);
             entry.idle_since = Instant::now();
@@ -271,13 +302,17 @@ impl Drop for Visit<'_> {
 }
 
 /// How long a session lives that has not logged in. (NOTES.md.)
-const STRANGER: Duration = Duration::from_secs(5);
+const UNAUTHENTICATED_TTL: Duration = Duration::from_secs(5);
 
 /// How often sessions are swept: how much longer than its time one may live.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How many sessions there may be over HTTP. Anybody can begin one, so the oldest that has not logged in makes room.
-const MAX_VISITORS: usize = 2000;
+/// Of how many idle sessions one goes when whoever has most makes room.
+const AT_ONCE: usize = 32;
+
+/// How many sessions there may be over HTTP, some two kilobytes each. Anybody can begin one: when there are as many, those
+/// of whoever has most make room.
+const MAX_SESSIONS: usize = 2000;
 
 #[cfg(test)]
 mod tests {
@@ -303,19 +338,19 @@ mod tests {
             WallMicros::default(),
             || 7,
         );
-        let visitors = Visitors::default();
+        let sessions = HttpSessions::default();
         let key = |name: &str| Key::Nonce(name.to_owned());
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
         let make = |id| Session::new(id, Transport::Http, here, here, SwitchMicros::default(), None);
-        let uses = |name: &str| visitors.lock().all.get(&key(name)).map(|entry| entry.uses);
-        let visit = visitors.begin(&core, key("a"), make).expect("there is room");
-        visitors.rename(key("a"), key("b"));
+        let uses = |name: &str| sessions.lock().all.get(&key(name)).map(|entry| entry.uses);
+        let visit = sessions.begin(&core, key("a"), make).expect("there is room");
+        sessions.rename(key("a"), key("b"));
         assert_eq!((uses("a"), uses("b")), (None, Some(1)));
         assert!(visit.is_there());
         drop(visit);
         assert_eq!(uses("b"), Some(0));
-        let visit = visitors.enter(&core, key("b"), |_| true).expect("it is there");
-        visitors.rename(key("b"), key("c"));
+        let visit = sessions.enter(&core, key("b"), |_| true).expect("it is there");
+        sessions.rename(key("b"), key("c"));
         visit.end();
         assert_eq!((uses("c"), core.sessions.len()), (None, 0));
         drop(visit);
