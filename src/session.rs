@@ -197,8 +197,11 @@ impl Session {
     }
 
     /// Logs it in: it sees what happens from now on. [`Sessions::admit`] calls this.
-    fn admit(&self, login: Login, mask: Classes, filters: Filters, head: u64) {
+    fn admit(&self, login: Login, mask: Classes, filters: Filters, bus: &Bus) {
         let mut state = self.lock();
+        // Read under the lock: the dispatcher has been here before, or will see that these events are needed. Otherwise
+        // the log might let go of them meanwhile, and a fresh session would have fallen behind.
+        let head = bus.head();
         state.filters = filters;
         state.login = Some(login);
         state.cursor = Cursor { place: head, offset: 0 };
@@ -207,8 +210,9 @@ impl Session {
 
     /// Changes which classes of events it wants. What passed while it wanted none is gone.
     /// (events/events-off-then-on.)
-    pub fn set_mask(&self, mask: Classes, head: u64) {
+    pub fn set_mask(&self, mask: Classes, bus: &Bus) {
         let mut state = self.lock();
+        let head = bus.head();
         if state.sees.is_empty() && state.cursor.offset == 0 {
             state.cursor.place = head;
         }
@@ -531,13 +535,13 @@ impl Sessions {
         alone: bool,
         mask: Classes,
         filters: Filters,
-        head: u64,
+        bus: &Bus,
     ) -> Result<(), InUse> {
         let table = self.lock();
         if alone && table.all.values().any(|other| other.is_user(&login.user.name)) {
             return Err(InUse);
         }
-        session.admit(login, mask, filters, head);
+        session.admit(login, mask, filters, bus);
         drop(table);
         Ok(())
     }

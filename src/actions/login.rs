@@ -107,7 +107,7 @@ impl Core {
     fn take_place(&self, session: &Session, login: &Login, mask: Classes) -> Result<(), Failure> {
         let filters = filters_of(&login.user);
         let alone = !login.user.allowmultiplelogin;
-        let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, self.bus.head());
+        let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, &self.bus);
         admitted.map_err(|_| Failure::InUse)
     }
 

@@ -27,7 +27,7 @@ fn events(call: &Call<'_>, reply: &mut Reply<'_>) {
         return;
     }
     let mask = Classes::mask(text);
-    call.session.set_mask(mask, call.core.bus.head());
+    call.session.set_mask(mask, &call.core.bus);
     if !(silent && mask == Classes::ALL) {
         reply.start("Success").header("Events", if mask.is_empty() { "Off" } else { "On" }).end();
     }

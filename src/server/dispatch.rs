@@ -107,11 +107,15 @@ fn disconnect(session: &Session, why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ami::filter::Filters;
     use crate::ami::{Classes, Event};
     use crate::bus::Bus;
+    use crate::config::manager::User;
     use crate::modules::Modules;
+    use crate::session::{Login, Transport};
     use crate::switch::embedded::Embedded;
     use crate::time::{SwitchMicros, WallMicros};
+    use std::net::{Ipv4Addr, SocketAddr};
 
     #[test]
     fn events_from_before_its_thread_ran_are_delivered() {
@@ -132,5 +136,45 @@ mod tests {
             core.bus.nudge();
         });
         assert_eq!(core.bus.kept(0).events, 0);
+    }
+
+    /// The log lets go of what no session needs; a session that comes at that moment needs what comes from then on.
+    #[test]
+    fn who_logs_in_amid_events_has_not_fallen_behind() {
+        let bus = Bus::new().unwrap();
+        let switch = Box::new(Embedded::default());
+        let core =
+            Core::new(Arc::default(), bus, Modules::default(), switch, WallMicros::from_seconds(1), || 7);
+        let stop = AtomicBool::new(false);
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 5038));
+        let since = SwitchMicros::new(0);
+        let behind = std::thread::scope(|scope| {
+            scope.spawn(|| run(&core, &stop));
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    (0..8).for_each(|_| core.bus.publish(Event::new("Other", Classes::USER), since));
+                    // As fast as that, and no faster: a session whose thread rests must not fall behind by that.
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+            });
+            let behind = (0..3000)
+                .filter(|_| {
+                    let session =
+                        core.sessions.add(|id| Session::new(id, Transport::Http, here, here, since, None));
+                    let user = Arc::new(User::default());
+                    let login = Login { read: Classes::ALL, write: Classes::NONE, user };
+                    let (filters, sessions) = (Filters::default(), &core.sessions);
+                    let admitted = sessions.admit(&session, login, false, Classes::ALL, filters, &core.bus);
+                    assert!(admitted.is_ok());
+                    let behind = session.catch_up(&core.bus, &mut Vec::new()).is_err();
+                    core.sessions.remove(&session);
+                    behind
+                })
+                .count();
+            stop.store(true, Ordering::Relaxed);
+            core.bus.nudge();
+            behind
+        });
+        assert_eq!(behind, 0);
     }
 }

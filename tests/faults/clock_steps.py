@@ -7,7 +7,7 @@ from lib import *
 
 def main():
     needs("cc")
-    folder = tempfile.mkdtemp(prefix="amibox-clock-")
+    folder = temporary("clock")
     shim, clock = f"{folder}/clock.so", f"{folder}/offset"
     built = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, f"{HERE}/clock.c", "-ldl"], stderr=subprocess.PIPE)
     if built.returncode:
@@ -67,7 +67,6 @@ def main():
     check(server.panics() == 0, "a panic")
     figures = check_honest(probe.stop())
     check(server.stop() == 0, "SIGTERM")
-    shutil.rmtree(folder, ignore_errors=True)
     return f"calls of one second took {min(took.values())} to {max(took.values())} s through {len(took) - 1} steps, {figures}"
 
 

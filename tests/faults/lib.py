@@ -4,6 +4,7 @@ A script calls `run(NAME, main)`: main returns figures for the line `ok NAME: fi
 else for FAILED. Python 3's standard library only. Everything listens on loopback or in namespaces of its own, on free ports, and
 every load is bounded in count and time. AMIBOX names the binary."""
 
+import atexit
 import json
 import os
 import random
@@ -55,7 +56,7 @@ def run(name, main):
         raise
     except BaseException as why:  # Whatever it was, the line says so; a control-C too.
         for server in Server.all:
-            sys.stderr.write(f"--- the log of {name}, its end\n{server.log()[-3000:]}\n")
+            sys.stderr.write(f"--- the log of {name}, its end\n{relevant(server.log())[-3000:]}\n")
         print(f"FAILED {name}: {type(why).__name__}: {str(why)[:600]}", flush=True)
         if not isinstance(why, Failed):
             import traceback
@@ -159,7 +160,7 @@ class Server:
 
     def __init__(self, files=None, more="", users="", state=None, http="", env=None, before=(), start=True, folder=None,
                  bind="127.0.0.1", preexec=None, arguments=()):
-        self.dir = folder or tempfile.mkdtemp(prefix="amibox-faults-")
+        self.dir = folder or temporary("faults")
         self.own_dir = folder is None
         self.etc = os.path.join(self.dir, "etc")
         os.makedirs(self.etc, exist_ok=True)
@@ -492,11 +493,20 @@ def threads(count, work, patience=120):
         raise errors[0]
 
 
+def temporary(kind):
+    """A folder that is gone when the script ends."""
+    folder = tempfile.mkdtemp(prefix=f"amibox-{kind}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def mount_small(size="4m"):
     """A file system in memory of that size, in this mount namespace; its folder."""
-    folder = tempfile.mkdtemp(prefix="amibox-small-")
+    folder = temporary("small")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]).returncode:
         raise Skip("mount -t tmpfs is not permitted here")
+    # The last registered is the first to run.
+    atexit.register(subprocess.run, ["umount", "-l", folder])
     return folder
 
 
@@ -511,3 +521,8 @@ def fill(folder):
             except OSError:
                 size //= 2
     return path
+
+
+def relevant(log):
+    """A log without what every login says."""
+    return "\n".join(line for line in log.split("\n") if " logged in " not in line and " logged off " not in line)

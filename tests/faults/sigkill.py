@@ -6,7 +6,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "12"))
 
 
 def main():
-    state = tempfile.mkdtemp(prefix="amibox-faults-state-")
+    state = temporary("state")
     server = Server(state=state)
     chance = random.Random(7)
     puts = updates = 0
@@ -62,7 +62,6 @@ def main():
     left = [name for name in os.listdir(server.etc) if name not in expected]
     check(len(left) <= ROUNDS, f"{len(left)} files are left behind: {left[:3]}")
     check(server.stop() == 0, "SIGTERM")
-    shutil.rmtree(state, ignore_errors=True)
     return f"{ROUNDS} kills, {puts} values and {updates} files acknowledged, none lost, {len(left)} temporary files left, " \
            f"up again within {slowest * 1000:.0f} ms"
 

@@ -218,7 +218,7 @@ def start(server, load):
 
 def main():
     check(MINUTES >= 0.5, "MINUTES must be a half at the least")
-    state = tempfile.mkdtemp(prefix="amibox-soak-state-")
+    state = temporary("state")
     files = {f"edit{n}.conf": "[a]\nn = 0\n" for n in range(3)}
     files["queues.conf"] = QUEUES
     server = Server(files, users=USERS, state=state, more="authlimit = 100")
@@ -249,7 +249,6 @@ def main():
     probe.stop()
     panics, log_size = server.panics(), os.path.getsize(server.log_path)
     code = server.stop()
-    shutil.rmtree(state, ignore_errors=True)
     check(panics == 0, f"{panics} panics")
     check(code == 0, f"SIGTERM: exit code {code}")
     most = sum(load.done.values()) // 100 + 3

@@ -9,7 +9,7 @@ UID = 61877
 def main():
     needs_root("a limit on threads binds other users only")
     needs("setpriv", "prlimit")
-    folder = tempfile.mkdtemp(prefix="amibox-faults-")
+    folder = temporary("faults")
     os.chmod(folder, 0o755)
     server = Server(folder=folder, more="authlimit = 1000", start=False,
                     before=["prlimit", "--nproc=60", "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"])
@@ -48,7 +48,6 @@ def main():
     check(lines < 400, f"{lines} lines in the log")
     probe.stop()
     check(server.stop() == 0, "SIGTERM")
-    shutil.rmtree(folder, ignore_errors=True)
     return f"{len(held)} let in, {refused} refused at {numbers['threads']} threads, log {lines} lines"
 
 

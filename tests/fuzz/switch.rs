@@ -140,8 +140,8 @@ impl Bench {
         let since = SwitchMicros::new(START);
         let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let login = Login { read: Classes::ALL, write: Classes::ALL, user };
-        let head = core.bus.head();
-        let admitted = core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), head);
+        let admitted =
+            core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), &core.bus);
         admitted.expect("this user may log in as often as it likes");
         Bench { core, switch, session }
     }
