@@ -10,8 +10,6 @@ mod console;
 mod login;
 mod mailbox;
 mod modules;
-#[cfg(test)]
-mod playing;
 mod policy;
 mod reference;
 mod session;
