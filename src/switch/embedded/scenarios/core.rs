@@ -55,11 +55,12 @@ fn channels_of(told: &[String], event: &str) -> Vec<String> {
     names
 }
 
+/// `tests/scale.rs` has ten thousand.
 #[test]
-fn ten_thousand_channels_live_at_once() {
+fn a_thousand_channels_live_at_once() {
     let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
     let mut told = Vec::new();
-    for _ in 0..5_000 {
+    for _ in 0..500 {
         stage.ask(
             "Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 60\nAsync: yes\n",
         );
@@ -67,8 +68,8 @@ fn ten_thousand_channels_live_at_once() {
     }
     stage.pass(10_000);
     told.extend(stage.told());
-    assert_eq!(stage.command("core show channels count")[0], "10000 active channels");
-    assert_eq!(channels_of(&told, "Newchannel").len(), 10_000);
+    assert_eq!(stage.command("core show channels count")[0], "1000 active channels");
+    assert_eq!(channels_of(&told, "Newchannel").len(), 1_000);
     let until = 60_000;
     for _ in 0..until / 1000 {
         stage.pass(1000);
@@ -76,34 +77,6 @@ fn ten_thousand_channels_live_at_once() {
     }
     assert_eq!(stage.command("core show channels count")[0], "0 active channels");
     assert_eq!(channels_of(&told, "Newchannel"), channels_of(&told, "Hangup"));
-}
-
-/// What a call costs, for who measures it from outside, with and without 10,000 other channels:
-/// `OTHERS=10000 perf stat cargo test --release --lib the_cost_of_a_call -- --ignored --nocapture`.
-#[test]
-#[ignore = "it is measured from outside"]
-fn the_cost_of_a_call() {
-    const CALLS: usize = 20_000;
-    let others = std::env::var("OTHERS").ok().and_then(|text| text.parse().ok()).unwrap_or(0_usize);
-    let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
-    for _ in 0..others / 2 {
-        stage.ask(
-            "Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n",
-        );
-    }
-    stage.pass(2_000);
-    stage.told();
-    let mut events = 0;
-    for _ in 0..CALLS {
-        stage
-            .ask("Action: Originate\nChannel: Local/500@default/n\nApplication: Wait\nData: 1\nAsync: yes\n");
-        stage.pass(20);
-        events += stage.count();
-    }
-    stage.pass(10_000);
-    events += stage.count();
-    println!("{CALLS} calls beside {others} channels, {} events each", events / CALLS);
-    assert_eq!(stage.command("core show channels count")[0], format!("{} active channels", others / 2 * 2));
 }
 
 #[test]
@@ -126,8 +99,8 @@ fn there_are_no_more_calls_than_asterisk_conf_permits() {
 #[test]
 fn calls_that_are_over_leave_nothing_behind() {
     let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
-    for _ in 0..200 {
-        for _ in 0..50 {
+    for _ in 0..100 {
+        for _ in 0..10 {
             stage.ask("Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n");
         }
         stage.pass(1000);
@@ -136,5 +109,5 @@ fn calls_that_are_over_leave_nothing_behind() {
         stage.told();
     }
     assert_eq!(stage.command("core show channels count")[0], "0 active channels");
-    assert!(stage.kept() < 10_000, "{}", stage.kept());
+    assert!(stage.kept() < 500, "{}", stage.kept());
 }
