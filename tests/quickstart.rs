@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{Door, RunningServer, ServerOptions, TempDir, http};
+use support::{Door, RunningServer, ServerOptions, TempDir, http, tools};
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -72,11 +72,9 @@ fn over_http() {
 
 #[test]
 fn with_the_real_telnet() {
-    if !is_installed("telnet") {
-        return;
-    }
+    let Some(program) = tools::find(&["telnet"]) else { return };
     let server = start();
-    let mut telnet = Command::new("telnet")
+    let mut telnet = Command::new(program)
         .args(["127.0.0.1", &server.port(Door::Ami).to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -111,9 +109,7 @@ fn with_the_real_telnet() {
 
 #[test]
 fn with_the_real_wget() {
-    if !is_installed("wget") {
-        return;
-    }
+    let Some(program) = tools::find(&["wget"]) else { return };
     let server = start();
     let dir = TempDir::new("amibox-wget");
     let cookies = dir.path().join("cookies").display().to_string();
@@ -123,7 +119,7 @@ fn with_the_real_wget() {
         ("action=logoff", SESSION[2]),
     ] {
         let url = format!("http://127.0.0.1:{}/rawman?{query}", server.port(Door::Http));
-        let output = Command::new("wget")
+        let output = Command::new(&program)
             .args(["--quiet", "--no-proxy", "--tries=1", "--timeout=10", "--output-document=-"])
             .args(["--keep-session-cookies", "--load-cookies", &cookies, "--save-cookies", &cookies])
             .arg(&url)
@@ -141,17 +137,4 @@ fn start() -> RunningServer {
 fn fits(got: &str, expect: &str) -> bool {
     got.len() == expect.len()
         && got.bytes().zip(expect.bytes()).all(|(g, e)| g == e || e == b'#' && g.is_ascii_digit())
-}
-
-/// Whether a program is there; says so where it is not, past the harness's capture.
-fn is_installed(program: &str) -> bool {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
-    if !found {
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: {program} is not installed, so the quick start was not tried with it"
-        );
-    }
-    found
 }

@@ -12,6 +12,7 @@ mod ports;
 pub(crate) mod relay;
 mod server;
 mod temp;
+pub(crate) mod tools;
 
 pub(crate) use conn::{Conn, TlsVersion, Wire};
 pub(crate) use ports::{Door, Ports};

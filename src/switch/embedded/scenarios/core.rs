@@ -100,7 +100,7 @@ fn there_are_no_more_calls_than_asterisk_conf_permits() {
 fn calls_that_are_over_leave_nothing_behind() {
     let mut stage = Stage::new(&[("extensions.conf", DIALPLAN)]);
     for _ in 0..100 {
-        for _ in 0..10 {
+        for _ in 0..40 {
             stage.ask("Action: Originate\nChannel: Local/400@default/n\nApplication: Wait\nData: 99999\nAsync: yes\n");
         }
         stage.pass(1000);
@@ -109,5 +109,6 @@ fn calls_that_are_over_leave_nothing_behind() {
         stage.told();
     }
     assert_eq!(stage.command("core show channels count")[0], "0 active channels");
-    assert!(stage.kept() < 500, "{}", stage.kept());
+    // 8,000 channels have been there; timers that no longer count are swept once there are some thousands.
+    assert!(stage.kept() < 6_000, "{}", stage.kept());
 }
