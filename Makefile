@@ -40,10 +40,10 @@ release: ## build the optimised binary, target/release/amibox
 	$(CARGO) build --release --bin amibox
 
 # Needs nothing beyond Rust and a C compiler. Where telnet or wget are missing, the tests that would use them
-# say so.
+# say so. The last line is the sum: N passed, N failed, N skipped.
 .PHONY: test
 test: ## run every test
-	$(CARGO) test --no-fail-fast
+	@tests/summarize $(CARGO) test --no-fail-fast
 
 # A minute for each target, from texts that differ with SEED. With cargo-fuzz installed, `make fuzz TARGET_NAME=http_heads` has
 # libFuzzer look at one of them until it is stopped; RUSTC_BOOTSTRAP lets the stable compiler measure what is reached.

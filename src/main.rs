@@ -3,6 +3,7 @@
 mod cli;
 mod passwd;
 
+use std::env::VarError;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     };
     match command {
         cli::Command::Actions => print!("{}", amibox::actions::reference(&Embedded::complete())),
-        cli::Command::Help => print!("{}", cli::help()),
+        cli::Command::Help(topic) => print!("{}", cli::help(topic)),
         cli::Command::Version => println!("amibox {}", amibox::VERSION),
         cli::Command::Db { export, state_dir } => {
             if let Err(error) = database(export, &state_dir) {
@@ -54,12 +55,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Reads everything and says what is wrong with it.
+/// Reads everything, reports what is wrong with it, and in one line what would be served.
 fn check(config_dir: &Path) -> ExitCode {
     let loaded = server::read(config_dir);
     for complaint in &loaded.complaints {
         println!("{complaint}");
     }
+    println!("{}: {}", config_dir.display(), loaded.summary());
     match loaded.config {
         Some(_) => ExitCode::SUCCESS,
         None => UNUSABLE.into(),
@@ -124,29 +126,88 @@ fn catch_signals() -> io::Result<Receiver<i32>> {
 const LAST_RESORT: Duration = server::STOP_WITHIN.saturating_add(Duration::from_millis(150));
 const SIGNALS_STACK: usize = 64 * 1024;
 
-/// Writes AstDB to standard output, or reads it from standard input: how many entries there were goes to standard error.
+/// Writes AstDB to standard output, or reads it from standard input; the count goes to standard error.
+/// Neither makes anything unless it has something to put there.
 fn database(export: bool, state_dir: &Path) -> Result<(), Box<dyn Error>> {
-    let store = Store::open(state_dir)?;
-    let count = if export {
-        text::export(&store, &mut io::stdout().lock())?
+    if export {
+        let store = Store::open_existing(state_dir)?;
+        let count = text::export(&store, &mut io::stdout().lock())?;
+        store.close();
+        eprintln!("{count} entries written");
     } else {
         let mut lines = Vec::new();
         io::stdin().read_to_end(&mut lines)?;
-        text::import(&store, &lines)?
-    };
-    store.close();
-    eprintln!("{count} entries {}", if export { "written" } else { "read" });
+        let entries = text::parse(&lines)?;
+        let store = Store::open(state_dir)?;
+        let count = text::put(&store, entries)?;
+        store.close();
+        eprintln!("{count} entries read");
+    }
     Ok(())
 }
 
 /// Log lines go to standard error: date and time in UTC, level, text.
 fn start_log() {
-    let default = env_logger::Env::default().default_filter_or("info");
-    let mut builder = env_logger::Builder::from_env(default);
+    let spec = std::env::var("RUST_LOG");
+    let (filters, unusable) = match &spec {
+        Ok(spec) if chooses_something(spec) => (spec.as_str(), None),
+        Ok(spec) => (DEFAULT_LOG, Some(format!("{spec:?}"))),
+        Err(VarError::NotPresent) => (DEFAULT_LOG, None),
+        Err(VarError::NotUnicode(spec)) => (DEFAULT_LOG, Some(format!("{spec:?}"))),
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filters);
     builder.format(|out, record| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let date = Date::from_micros(since.as_micros() as u64);
         writeln!(out, "{} {} {:<5} {}", date.day(), date.time(), record.level(), record.args())
     });
     builder.init();
+    if let Some(spec) = unusable {
+        log::warn!(
+            "RUST_LOG={spec} names no level (error, warn, info, debug, trace, off) and no part of amibox; \
+             using {DEFAULT_LOG}"
+        );
+    }
+}
+
+/// Whether a value of RUST_LOG chooses any line at all. A word that is no level counts as a module, whose lines
+/// alone would be logged: a slip such as `inof` would leave an operator without a log.
+fn chooses_something(spec: &str) -> bool {
+    let mut parts = spec.split('/');
+    let directives = parts.next().unwrap_or_default();
+    let is_level = |word: &str| word.parse::<log::LevelFilter>().is_ok();
+    let is_known = |target: &str| {
+        let name = target.split("::").next().unwrap_or_default();
+        LOGGING_CRATES.contains(&name)
+    };
+    let chooses = |directive: &str| match directive.trim().split_once('=') {
+        None => is_level(directive.trim()) || is_known(directive.trim()),
+        Some((target, level)) => {
+            is_known(target.trim()) && (level.trim().is_empty() || is_level(level.trim()))
+        }
+    };
+    parts.count() <= 1 && directives.split(',').any(chooses)
+}
+
+/// What is logged by default.
+const DEFAULT_LOG: &str = "info";
+/// The crates in the program that write log lines.
+const LOGGING_CRATES: &[&str] = &["amibox", "rustls", "redb"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_chooses_something() {
+        for spec in
+            ["info", "DEBUG", "off", "amibox=debug", "warn,x=y", "amibox::server", "info/text", " info "]
+        {
+            assert!(chooses_something(spec), "{spec}");
+        }
+        for spec in ["", ",", "inof", "=", "x=debug", "amibox=loud", "info/a/b", "/text", "amiboxx=info"] {
+            assert!(!chooses_something(spec), "{spec}");
+        }
+    }
 }

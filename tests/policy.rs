@@ -249,7 +249,7 @@ fn what_cannot_be_read_lets_nobody_in_and_check_says_where() {
         .expect("the binary runs");
     let text =
         String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
-    let expect = "manager.conf:24: warning: allowaction = \"Originate(Context:from-web\": the closing parenthesis is missing; \
-                  the user \"broken\" is left out";
+    let expect = "manager.conf:24: disabled: allowaction = \"Originate(Context:from-web\": the closing parenthesis is missing; \
+                  the user \"broken\" is disabled";
     assert!(text.contains(expect), "{text}");
 }

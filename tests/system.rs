@@ -55,7 +55,10 @@ fn a_reload_of_a_broken_configuration_says_so_and_changes_nothing() {
     let mut ops = log_in(&server, "ops");
     server.write_config("manager.conf", "[general]\nenabled = yes\nbindaddr = nowhere at all\n");
     let answer = ask(&mut ops, "Action: Reload\r\nModule: manager");
-    assert!(answer.starts_with("Response: Error\r\nMessage: The old configuration stays: "), "{answer}");
+    assert!(
+        answer.starts_with("Response: Error\r\nMessage: Reload failed, keeping the running configuration: "),
+        "{answer}"
+    );
     assert!(server.log().contains("manager.conf:3"), "{}", server.log_tail());
     let event = packet(&mut ops);
     assert!(event.contains("Event: Reload\r\n") && event.contains("Status: 3\r\n"), "{event}");

@@ -94,15 +94,23 @@ fn a_reload_shows_the_new_certificate_and_drops_nobody() {
     let before = open().server_certificate();
     server.write_config("rsa.pem", "not a certificate");
     server.signal(Signal::HUP);
-    assert!(server.wait_for_log("the old configuration stays", LIMIT), "{}", server.log_tail());
+    assert!(server.wait_for_log("keeping the running configuration", LIMIT), "{}", server.log_tail());
     assert!(server.log().contains("rsa.pem: there is no certificate in it"), "{}", server.log_tail());
     assert_eq!(open().server_certificate(), before);
 }
 
 #[test]
 fn a_client_certificate_stands_for_its_user_and_no_other() {
-    let server =
-        start("tlscertfile = rsa.pem\ntlscafile = ca.pem\ntlsverifyclient = yes\ntlsuser = alice => alice");
+    // As a subject is written, or its common name alone.
+    for subject in ["alice", "CN=alice"] {
+        stands_for_alice(subject);
+    }
+}
+
+fn stands_for_alice(subject: &str) {
+    let server = start(&format!(
+        "tlscertfile = rsa.pem\ntlscafile = ca.pem\ntlsverifyclient = yes\ntlsuser = {subject} => alice"
+    ));
     // Nobody comes in without one, or with one that nobody has signed. TLS 1.3 tells the client only with its first read.
     let refused = |conn: std::io::Result<Conn>| match conn {
         Err(_) => true,

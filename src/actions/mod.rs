@@ -77,7 +77,7 @@ pub trait Reload: Send + Sync {
     /// Puts in force what the files say now.
     ///
     /// # Errors
-    /// Why the old configuration stays, in a few words for the client.
+    /// Why the running configuration stays, in a few words for the client.
     fn reload(&self) -> Result<(), String>;
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Reloaded {
     Done,
     /// There is no such module, or it is not loaded.
     NotFound,
-    /// The old configuration stays, for that reason.
+    /// The running configuration stays, for that reason.
     Failed(String),
     /// The module knows nothing that could be read again.
     Unsupported,

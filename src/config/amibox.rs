@@ -5,7 +5,7 @@ use super::gateway::{self, Gateway};
 use super::http::Http;
 use super::ini::{Document, Source};
 use super::manager::Manager;
-use super::settings::{Settings, header};
+use super::settings::{Settings, header, sections};
 use super::testmode::TestMode;
 
 /// What amibox.conf says.
@@ -74,8 +74,9 @@ impl Amibox {
         // Who tries both kinds of switch need not take these out.
         settings.ignored(gateway::SETTINGS);
         settings.finish();
-        if amibox.switch == Switch::Gateway {
-            amibox.gateway = Gateway::read(document, source, complaints);
+        match amibox.switch {
+            Switch::Gateway => amibox.gateway = Gateway::read(document, source, complaints),
+            Switch::Embedded => unused_sections(document, source, complaints),
         }
         amibox
     }
@@ -95,6 +96,20 @@ impl Amibox {
             complaints.push(Complaint::error(file, line, text));
         }
         mode
+    }
+}
+
+/// Sections that only a gateway has may stay where the switch is another; what is no section at all is a slip.
+fn unused_sections(document: &Document, source: &dyn Source, complaints: &mut Vec<Complaint>) {
+    for name in sections(document).into_iter().filter(|name| !gateway::is_reserved(name)) {
+        let (file, line) = header(document, name);
+        if Settings::of(document, name, &mut Vec::new()).last("type").is_some() {
+            complaints.extend(gateway::review(document, name, source));
+        } else {
+            let hint = gateway::meant_section(name);
+            let text = format!("unknown section [{}], ignored{hint}", name.escape_ascii());
+            complaints.push(Complaint::warning(file, line, text));
+        }
     }
 }
 

@@ -19,10 +19,29 @@ pub struct Complaint {
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Nothing starts; on a reload the old configuration stays.
+    /// Nothing starts; on a reload the running configuration stays.
     Error,
-    /// The line, or the user that it belongs to, is left out.
+    /// The file that it is in, or that includes that, counts as absent, and the rest serves. On a reload that would disable
+    /// a file that is in force the running configuration stays.
+    FileDisabled,
+    /// The user that it belongs to cannot log in, and the rest serves.
+    UserDisabled,
+    /// The line is ignored, or does what is hardly wanted.
     Warning,
+}
+
+/// Where a setting stands, for what can only be said of it later. `Debug` leaves it out: two configurations that say the same
+/// are the same.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: PathBuf,
+    pub(crate) line: u32,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place(..)")
+    }
 }
 
 impl Complaint {
@@ -39,6 +58,7 @@ impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
             Level::Error => "error",
+            Level::FileDisabled | Level::UserDisabled => "disabled",
             Level::Warning => "warning",
         };
         match self.line {

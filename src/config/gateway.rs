@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::complaint::{Complaint, Level, quote};
+use super::complaint::{Complaint, Level, guess, quote};
 use super::ini::{Document, Source, Variable};
 use super::listen::Endpoint;
 use super::secret::Secret;
@@ -79,13 +79,12 @@ impl Gateway {
     /// Files that the sections name are read through `source`.
     pub(super) fn read(document: &Document, source: &dyn Source, complaints: &mut Vec<Complaint>) -> Gateway {
         let mut gateway = Gateway::default();
-        let is_server = |name: &&[u8]| !RESERVED.contains(&&*name.to_ascii_lowercase());
-        for name in sections(document).into_iter().filter(is_server) {
+        for name in sections(document).into_iter().filter(|name| !is_reserved(name)) {
             gateway.upstreams.extend(Upstream::read(document, name, source, complaints).map(Arc::new));
         }
         gateway.default = gateway.find(b"default").unwrap_or(0);
         gateway.servertag = gateway.upstreams.len() > 1;
-        let is_sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
+        let is_sound = complaints.iter().all(|complaint| complaint.level != Level::Error);
         let mut settings = Settings::of(document, b"general", complaints);
         settings.seconds("actiontimeout", &mut gateway.actiontimeout);
         settings.milliseconds("coalesce", 0, &mut gateway.coalesce);
@@ -128,7 +127,7 @@ impl Upstream {
                 settings.error(line, format!("type = {}: upstream expected", quote(line.value())));
                 return None;
             }
-            None => missing.push("type = upstream"),
+            None => missing.push(TYPE),
         }
         let mut encrypted = false;
         settings.truth("tls", &mut encrypted);
@@ -174,10 +173,12 @@ impl Upstream {
         settings.seconds("keepalive", &mut keepalive);
         settings.finish();
         for what in missing {
+            // A section without its type is more likely another one, misspelt.
+            let hint = if what == TYPE { meant_section(name) } else { String::new() };
             complaints.push(Complaint::error(
                 file,
                 number,
-                format!("server {}: {what} is missing", quote(name)),
+                format!("server {}: {what} is missing{hint}", quote(name)),
             ));
         }
         if complaints[before..].iter().any(|complaint| complaint.level == Level::Error) {
@@ -194,6 +195,24 @@ impl Upstream {
             keepalive,
         })
     }
+}
+
+/// Whether a section of amibox.conf is no server's.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    RESERVED.contains(&&*name.to_ascii_lowercase())
+}
+
+/// `; did you mean [section]?` for a section of amibox.conf that is misspelt.
+pub(super) fn meant_section(name: &[u8]) -> String {
+    guess(name, ["general", "test"]).map(|name| format!("; did you mean [{name}]?")).unwrap_or_default()
+}
+
+/// What is wrong with a server's section where there is no gateway, so that nothing of it counts: its warnings.
+pub(super) fn review(document: &Document, name: &[u8], source: &dyn Source) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    Upstream::read(document, name, source, &mut complaints);
+    complaints.retain(|complaint| complaint.level == Level::Warning);
+    complaints
 }
 
 /// The addresses of all lines; `None` where one cannot be read, which has been said.
@@ -282,6 +301,8 @@ fn range(text: &[u8]) -> Option<RangeInclusive<Duration>> {
     (least <= most).then_some(least..=most)
 }
 
+/// What makes a section a server's.
+const TYPE: &str = "type = upstream";
 /// The settings of `[general]` that only a gateway has.
 pub(super) const SETTINGS: &[&str] = &["default", "servertag", "actiontimeout", "coalesce"];
 /// The sections of amibox.conf that are no server's.

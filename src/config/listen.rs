@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use super::complaint::quote;
+use super::complaint::{Place, quote};
 use super::settings::Settings;
 
 /// Where to listen: a host, whose name is resolved later, and a port.
@@ -92,8 +92,11 @@ pub struct Tls {
     pub cafile: Option<PathBuf>,
     /// `tlsverifyclient`, ours: whether a client must show a certificate. Default: no.
     pub verify_client: bool,
-    /// `tlsuser`, ours: lines `subject => user`, which user a certificate's subject stands for. Default: none.
+    /// `tlsuser`, ours: lines `name => user` or `CN=name => user`, which user a certificate's common name stands
+    /// for. Default: none.
     pub users: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The line that names the certificate, or else the one that enables TLS.
+    pub(crate) place: Place,
 }
 
 impl Default for Tls {
@@ -110,6 +113,7 @@ impl Default for Tls {
             cafile: None,
             verify_client: false,
             users: Vec::new(),
+            place: Place::default(),
         }
     }
 }
@@ -119,6 +123,8 @@ impl Tls {
     pub(super) fn read(settings: &mut Settings, host: &str, port: u16) -> Tls {
         let mut tls = Tls { bindaddr: host.to_owned(), port, ..Tls::default() };
         settings.truth("tlsenable", &mut tls.enabled);
+        let line = settings.last("tlscertfile").or_else(|| settings.last("tlsenable"));
+        tls.place = line.map(|line| settings.place(line)).unwrap_or_default();
         if let Some(endpoint) = Endpoint::read(settings, "tlsbindaddr") {
             tls.bindaddr = endpoint.host;
             tls.port = endpoint.port.unwrap_or(port);
@@ -135,8 +141,18 @@ impl Tls {
         settings.truth("tlsverifyclient", &mut tls.verify_client);
         for line in settings.all(&["tlsuser"]) {
             match arrow(line.value()) {
-                Some((subject, user)) => tls.users.push((subject.to_vec(), user.to_vec())),
-                None => settings.warn(line, "tlsuser: \"subject => user\" expected, the line is skipped"),
+                Some((subject, user)) => match common_name(subject) {
+                    Some(name) => tls.users.push((name.to_vec(), user.to_vec())),
+                    None => settings.warn(
+                        line,
+                        format!(
+                            "tlsuser = {}: only the common name of a subject is compared; the line is ignored: \
+                             write CN=NAME => USER",
+                            quote(line.value())
+                        ),
+                    ),
+                },
+                None => settings.warn(line, "tlsuser: \"CN=NAME => USER\" expected; the line is ignored"),
             }
         }
         if tls.enabled && tls.disable_v12 && tls.disable_v13 {
@@ -158,12 +174,37 @@ fn arrow(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (!left.is_empty() && !right.is_empty()).then_some((left, right))
 }
 
+/// The common name that a subject is written with, `CN=name` or `name`; `None` where it has other parts, such as
+/// `CN=name, O=company`, for a certificate of another company would pass too.
+fn common_name(subject: &[u8]) -> Option<&[u8]> {
+    let is_cn = subject.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"CN"));
+    let name = subject.get(2..).unwrap_or_default().trim_ascii_start().strip_prefix(b"=").filter(|_| is_cn);
+    let Some(name) = name.map(<[u8]>::trim_ascii) else { return Some(subject) };
+    let has_parts = name.split(|&b| b == b',' || b == b'+').skip(1).any(|part| part.contains(&b'='));
+    (!name.is_empty() && !has_parts).then_some(name)
+}
+
 /// The longest host name there is.
 const MAX_NAME: usize = 253;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_is_its_common_name() {
+        let check = |subject: &str, expect: Option<&str>| {
+            assert_eq!(common_name(subject.as_bytes()), expect.map(str::as_bytes), "{subject}");
+        };
+        check("dashboard", Some("dashboard"));
+        check("CN=dashboard", Some("dashboard"));
+        check("cn = dashboard", Some("dashboard"));
+        check("cnn", Some("cnn"));
+        check("CN=Smith, Alice", Some("Smith, Alice"));
+        check("CN=a, O=b", None);
+        check("CN=a+O=b", None);
+        check("CN=", None);
+    }
 
     #[test]
     fn endpoints() {

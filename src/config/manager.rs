@@ -208,23 +208,26 @@ impl Manager {
             || open(self.webenabled && http.tls.enabled, &http.tls.bindaddr)
     }
 
-    /// `secret`: one that everybody knows is an error where others than this machine can try it.
-    fn secret(&self, settings: &mut Settings, user: &[u8]) -> Secret {
-        let Some(line) = settings.last("secret") else { return Secret::default() };
+    /// `secret`: one that everybody knows disables the user where others than this machine can try it.
+    fn secret(&self, settings: &mut Settings, user: &[u8]) -> Option<Secret> {
+        let Some(line) = settings.last("secret") else { return Some(Secret::default()) };
         let Some(secret) = Secret::parse(line.value()) else {
-            settings
-                .warn(line, "secret: a digest as 'amibox passwd' prints it expected; the user is disabled");
-            return Secret::default();
+            settings.disable_user(
+                line,
+                "secret: a digest as 'amibox passwd' prints it expected; the user is disabled",
+            );
+            return None;
         };
         if self.exposed && !self.insecuresecrets && secret.is_well_known(user) {
             let text = format!(
-                "the secret of {} is one that everybody knows, and a listener is open to the network: change it, listen on \
-                 127.0.0.1 only, or set insecuresecrets = yes in [general]",
+                "the secret of {} is one that everybody knows, and a listener is open to the network; the user is \
+                 disabled: change the secret, listen on 127.0.0.1 only, or set insecuresecrets = yes in [general]",
                 quote(user)
             );
-            settings.error(line, text);
+            settings.disable_user(line, text);
+            return None;
         }
-        secret
+        Some(secret)
     }
 
     /// A user, unless a line of it is so wrong that nobody can say whom it would let in.
@@ -245,9 +248,10 @@ impl Manager {
             setvar: variables(&mut settings),
             displayconnects: self.displayconnects,
             allowmultiplelogin: self.allowmultiplelogin,
-            secret,
             ..User::default()
         };
+        let is_secret_usable = secret.is_some();
+        user.secret = secret.unwrap_or_default();
         settings.truth("displayconnects", &mut user.displayconnects);
         settings.truth("allowmultiplelogin", &mut user.allowmultiplelogin);
         settings.milliseconds("writetimeout", 1, &mut user.writetimeout);
@@ -257,14 +261,17 @@ impl Manager {
         let rate = policy::rate(&mut settings).map(|rate| user.actionrate = rate);
         let mut user = Some(user);
         let mut leave_out = |line, why: &dyn Display| {
-            settings.warn(line, format!("{why}; the user {} is left out", quote(name)));
+            settings.disable_user(line, format!("{why}; the user {} is disabled", quote(name)));
             user = None;
         };
         rules.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
         policy.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
         rate.unwrap_or_else(|(line, bad)| leave_out(line, &bad));
         settings.finish();
-        if user.as_ref().is_some_and(|user| user.secret.is_empty()) {
+        let user = user.filter(|_| is_secret_usable);
+        let has_certificate =
+            self.tls.verify_client && self.tls.users.iter().any(|(_, user)| user.eq_ignore_ascii_case(name));
+        if user.as_ref().is_some_and(|user| user.secret.is_empty()) && !has_certificate {
             let (file, line) = header(document, name);
             let text = format!("the user {} has no secret: nobody can log in as it", quote(name));
             complaints.push(Complaint::warning(file, line, text));

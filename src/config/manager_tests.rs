@@ -178,7 +178,7 @@ fn lists() {
         said,
         [
             "/etc/x/manager.conf:79: warning: acl: no list \"nosuch\" in acl.conf: nobody can log in as this user",
-            "/etc/x/manager.conf:89: warning: \"not-an-address\" is no address, nor an address with a mask or a prefix length; the user \"bad-address\" is left out",
+            "/etc/x/manager.conf:89: disabled: \"not-an-address\" is no address, nor an address with a mask or a prefix length; the user \"bad-address\" is disabled",
         ]
     );
     let (manager, complaints) =
@@ -275,24 +275,26 @@ fn policies() {
     assert_eq!(
         complaints,
         [
-            "manager.conf:4: warning: allowaction = \"Originate(Context:x\": the closing parenthesis is missing; the user \"a\" is left out",
-            "manager.conf:7: warning: allowaction = Name(...) expected: the parentheses stand behind the equals sign; the user \"b\" is left out",
-            "manager.conf:10: warning: actionrate = \"many\": a number of actions a second up to 100000 expected; the user \"c\" is left out",
-            "manager.conf:13: warning: allowaction = \"\": the name of an action expected; the user \"d\" is left out",
+            "manager.conf:4: disabled: allowaction = \"Originate(Context:x\": the closing parenthesis is missing; the user \"a\" is disabled",
+            "manager.conf:7: disabled: allowaction = Name(...) expected: the parentheses stand behind the equals sign; the user \"b\" is disabled",
+            "manager.conf:10: disabled: actionrate = \"many\": a number of actions a second up to 100000 expected; the user \"c\" is disabled",
+            "manager.conf:13: disabled: allowaction = \"\": the name of an action expected; the user \"d\" is disabled",
             "manager.conf:16: warning: allowaction: the header \"Aplication\"; did you mean \"Application\"?",
             "manager.conf:17: warning: allowfunctions = \"perhaps\": yes or no expected; no counts",
         ]
     );
 }
 
-/// A secret that everybody knows keeps the server from starting where others can try it.
+/// A secret that everybody knows disables its user where others can try it.
 #[test]
 fn well_known_secrets_stay_on_this_machine() {
     let check = |general: &str, secret: &str, expect: bool| {
         let text = format!("[general]\nenabled = yes\n{general}\n[admin]\nsecret = {secret}\n");
-        let (_, complaints) = read(&text, "");
-        let refused = complaints.iter().any(|complaint| complaint.contains("everybody knows"));
+        let (manager, complaints) = read(&text, "");
+        let refused =
+            complaints.iter().any(|complaint| complaint.contains("disabled: the secret of \"admin\""));
         assert_eq!(refused, expect, "{general} / {secret}: {complaints:?}");
+        assert_eq!(manager.user(b"admin").is_none(), expect, "{general} / {secret}");
     };
     check("bindaddr = 127.0.0.1", "amp111", false);
     check("bindaddr = ::1", "amp111", false);

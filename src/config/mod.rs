@@ -1,22 +1,26 @@
 //! The configuration: files to values and complaints.
 //!
-//! [`load`] reads the config folder and gives the whole of it as types, together with everything that is wrong with it.
+//! [`load`] reads the config folder and gives the whole of it as types, together with everything that is wrong with it. Only
+//! manager.conf and amibox.conf must be right: without the others the server does, and a user with a wrong line is disabled.
 //! Below it all is pure: [`ini`] knows the format and no setting, the files named for theirs know the settings and no
 //! format.
 
 pub mod acl;
+mod advice;
 pub mod amibox;
 pub mod asterisk;
 pub(crate) mod complaint;
 pub mod confined;
 mod disk;
 pub mod edit;
+mod folder;
 pub mod gateway;
 pub mod http;
 pub mod ini;
 mod listen;
 pub mod manager;
 pub mod policy;
+pub(crate) mod reading;
 pub mod secret;
 pub(crate) mod settings;
 pub mod testmode;
@@ -33,11 +37,11 @@ pub use manager::Manager;
 pub use testmode::TestMode;
 pub use voicemail::Voicemail;
 
-use std::collections::HashSet;
-use std::io;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use acl::Named;
+pub(crate) use folder::review as review_folder;
 use ini::{Document, Source};
 
 /// Everything that the config folder says.
@@ -55,6 +59,8 @@ pub struct Config {
     pub amibox: Amibox,
     /// voicemail.conf.
     pub voicemail: Voicemail,
+    /// The files that are disabled, or whose includes are: those with an error in them.
+    pub disabled: BTreeSet<PathBuf>,
 }
 
 /// What reading the config folder gave.
@@ -66,46 +72,91 @@ pub struct Loaded {
     pub complaints: Vec<Complaint>,
 }
 
+/// What reading the config folder gave, with an error among it or not.
+pub(crate) struct Reading {
+    /// What could be read; not to be used where a complaint is an error.
+    pub(crate) config: Config,
+    /// Everything that is wrong, file by file.
+    pub(crate) complaints: Vec<Complaint>,
+    /// What is not wrong, and hardly wanted.
+    pub(crate) advice: Vec<Complaint>,
+    /// Files that hold secrets which nobody else is to know.
+    secret_files: Vec<PathBuf>,
+}
+
 /// Reads the config folder. Only manager.conf must be there.
 pub fn load(dir: &Path) -> Loaded {
     read(dir, &Disk::new(dir))
 }
 
-/// The same over files from elsewhere. Each is read once.
+/// The same over files from elsewhere. Each is read once, unless there are errors in it.
 pub(crate) fn read(dir: &Path, source: &dyn Source) -> Loaded {
+    let Reading { config, complaints, .. } = read_all(dir, source);
+    let is_sound = complaints.iter().all(|complaint| complaint.level != Level::Error);
+    Loaded { config: is_sound.then_some(config), complaints }
+}
+
+/// The same, with what there is to look at where it cannot be used.
+pub(crate) fn read_all(dir: &Path, source: &dyn Source) -> Reading {
     let mut complaints = Vec::new();
-    let document = |name: &str, complaints: &mut Vec<Complaint>| -> Document {
-        let path = source.root().join(name);
-        match ini::parse(source, Path::new(name)) {
-            Ok(parsed) => {
-                complaints.extend(parsed.complaints);
-                if !parsed.invalid {
-                    return parsed.document;
-                }
-            }
-            Err(error) if is_absent(&error) && name != MANAGER => {}
-            Err(error) if is_absent(&error) => complaints.push(Complaint::error(&path, 0, quick_start(dir))),
-            Err(error) => complaints.push(Complaint::error(&path, 0, format!("cannot be read: {error}"))),
+    let (_, named) = optional(source, "acl.conf", &mut complaints, Named::read);
+    let (http_file, http) = optional(source, "http.conf", &mut complaints, Http::read);
+    let manager_file = needed(source, MANAGER, &mut complaints, Some(|| quick_start(dir)));
+    let manager = Manager::read(&manager_file, &named, &http, &mut complaints);
+    let (_, asterisk) = optional(source, "asterisk.conf", &mut complaints, Asterisk::read);
+    let amibox_file = needed(source, "amibox.conf", &mut complaints, None::<fn() -> String>);
+    let mut amibox = Amibox::read(&amibox_file, source, &mut complaints);
+    amibox.test = amibox.read_test(&amibox_file, &manager, &http, &mut complaints);
+    let (_, voicemail) = optional(source, "voicemail.conf", &mut complaints, Voicemail::read);
+    let mut advice = Vec::new();
+    advice::review((&manager_file, &manager), (&http_file, &http), &mut advice);
+    let secret_files = folder::secret_files(&manager_file, &amibox_file, source.root());
+    let dir = dir.to_owned();
+    let disabled = disabled(&complaints).collect();
+    let config = Config { dir, manager, http, asterisk, amibox, voicemail, disabled };
+    Reading { config, complaints: in_order(complaints), advice, secret_files }
+}
+
+/// The files with an error because of which they, or the files that include them, are disabled.
+pub(crate) fn disabled(complaints: &[Complaint]) -> impl Iterator<Item = PathBuf> {
+    let files = complaints.iter().filter(|complaint| complaint.level == Level::FileDisabled);
+    files.map(|complaint| complaint.file.clone())
+}
+
+/// A file that the server can do without: with an error in it, it counts as absent.
+fn optional<T: Default>(
+    source: &dyn Source,
+    name: &str,
+    complaints: &mut Vec<Complaint>,
+    read: impl FnOnce(&Document, &mut Vec<Complaint>) -> T,
+) -> (Document, T) {
+    let mut found = Vec::new();
+    let document = needed(source, name, &mut found, None::<fn() -> String>);
+    let value = read(&document, &mut found);
+    let is_disabled = reading::disable(name, &mut found);
+    complaints.append(&mut found);
+    if is_disabled { Default::default() } else { (document, value) }
+}
+
+/// A file without errors. It may be absent, unless there is something to say then.
+fn needed(
+    source: &dyn Source,
+    name: &str,
+    complaints: &mut Vec<Complaint>,
+    absent: Option<impl FnOnce() -> String>,
+) -> Document {
+    let path = || source.root().join(name);
+    match reading::read(source, name) {
+        Ok(read) => {
+            complaints.extend(read.complaints);
+            return read.document;
         }
-        Document::default()
-    };
-    let file = document("acl.conf", &mut complaints);
-    let named = Named::read(&file, &mut complaints);
-    let file = document("http.conf", &mut complaints);
-    let http = Http::read(&file, &mut complaints);
-    let file = document(MANAGER, &mut complaints);
-    let manager = Manager::read(&file, &named, &http, &mut complaints);
-    let file = document("asterisk.conf", &mut complaints);
-    let asterisk = Asterisk::read(&file, &mut complaints);
-    let file = document("amibox.conf", &mut complaints);
-    let mut amibox = Amibox::read(&file, source, &mut complaints);
-    amibox.test = amibox.read_test(&file, &manager, &http, &mut complaints);
-    let file = document("voicemail.conf", &mut complaints);
-    let voicemail = Voicemail::read(&file, &mut complaints);
-    let complaints = in_order(complaints);
-    let sound = complaints.iter().all(|complaint| complaint.level == Level::Warning);
-    let config = Config { dir: dir.to_owned(), manager, http, asterisk, amibox, voicemail };
-    Loaded { config: sound.then_some(config), complaints }
+        Err(error) if reading::is_absent(&error) => {
+            complaints.extend(absent.map(|absent| Complaint::error(&path(), 0, absent())));
+        }
+        Err(error) => complaints.push(reading::unreadable(&path(), &error)),
+    }
+    Document::default()
 }
 
 /// Complaints file by file, in the order of their lines. A template's line is read for each of its heirs, and complained
@@ -123,10 +174,6 @@ pub(crate) fn in_order(complaints: Vec<Complaint>) -> Vec<Complaint> {
     }
     files.iter_mut().for_each(|(_, complaints)| complaints.sort_by_key(|complaint| complaint.line));
     files.into_iter().flat_map(|(_, complaints)| complaints).collect()
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What to type where there is nothing yet.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::advice::MIN_SECRET;
+
 /// What a user proves to know; it shows itself to nobody who does not ask for it by name.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Kind);
@@ -57,6 +59,13 @@ impl Secret {
     /// Whether there is none, so that nobody can log in.
     pub fn is_empty(&self) -> bool {
         matches!(&self.0, Kind::Clear(secret) if secret.is_empty())
+    }
+
+    /// Whether it is guessed before long by who may try it over a network: short, of digits only, or well known.
+    pub fn is_weak(&self, user: &[u8]) -> bool {
+        let Kind::Clear(secret) = &self.0 else { return false };
+        let is_short = secret.len() < MIN_SECRET || secret.iter().all(u8::is_ascii_digit);
+        !secret.is_empty() && (is_short || self.is_well_known(user))
     }
 
     /// Whether everybody knows it: the defaults of well-known programs and books, and the user's own name.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::complaint::{Complaint, did_you_mean, guess, quote};
+use super::complaint::{Complaint, Level, Place, did_you_mean, guess, quote};
 use super::ini::{Category, Document, Variable};
 use crate::ami::class::truth;
 
@@ -190,6 +190,19 @@ impl<'d, 'c> Settings<'d, 'c> {
     pub(crate) fn error(&mut self, line: &Variable, text: impl Into<String>) {
         let (file, number) = self.document.place(line);
         self.complaints.push(Complaint::error(file, number, text));
+    }
+
+    /// A line because of which its user cannot log in.
+    pub(super) fn disable_user(&mut self, line: &Variable, text: impl Into<String>) {
+        let (file, number) = self.document.place(line);
+        let level = Level::UserDisabled;
+        self.complaints.push(Complaint { level, file: file.to_owned(), line: number, text: text.into() });
+    }
+
+    /// The place of a line.
+    pub(super) fn place(&self, line: &Variable) -> Place {
+        let (file, line) = self.document.place(line);
+        Place { file: file.to_owned(), line }
     }
 
     /// Reports every line that no reader has asked for.

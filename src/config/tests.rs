@@ -121,12 +121,6 @@ fn what_stops_the_start() {
         "/etc/x/manager.conf:1: error: inherits from \"b\", which is not above it",
     );
     let rest = ("manager.conf", "[general]\n");
-    check(&[rest, ("acl.conf", "[a\n")], false, &["/etc/x/acl.conf:1: error: \"[a\" has no closing \"]\""]);
-    check(
-        &[rest, ("http.conf", "[general]\nbindport = 0\n")],
-        false,
-        &["/etc/x/http.conf:2: error: bindport = \"0\": a port from 1 to 65535 expected"],
-    );
     check(
         &[rest, ("amibox.conf", "[general]\nswitch = none\n")],
         false,
@@ -139,8 +133,55 @@ fn what_stops_the_start() {
             ("u.conf", "[u]\nsecret = x\n[v\ndeny = 0.0.0.0/0\n"),
         ],
         false,
-        &["/etc/x/u.conf:3: error: \"[v\" has no closing \"]\""],
+        &[
+            "/etc/x/u.conf:3: error: \"[v\" has no closing \"]\"",
+            "/etc/x/u.conf:3: warning: the user \"v\" has no secret: nobody can log in as it",
+        ],
     );
+    // Every error of every file is reported at once.
+    check(
+        &[
+            ("manager.conf", "[general]\nport = none\n#include \"gone.conf\"\nbindadr = ::1\n"),
+            ("http.conf", "+\n[general]\nbindport = 0\n"),
+            ("amibox.conf", "[general]\nswitch = none\n[tset]\n"),
+        ],
+        false,
+        &[
+            "/etc/x/http.conf:1: disabled: \"+\" stands before the first [section]; http.conf is disabled until that is mended",
+            "/etc/x/http.conf:3: disabled: bindport = \"0\": a port from 1 to 65535 expected; http.conf is disabled until that is \
+             mended",
+            "/etc/x/manager.conf:2: error: port = \"none\": a port from 1 to 65535 expected",
+            "/etc/x/manager.conf:3: error: includes \"gone.conf\", which is not there",
+            "/etc/x/manager.conf:4: warning: unknown setting \"bindadr\", ignored; did you mean \"bindaddr\"?",
+            "/etc/x/amibox.conf:2: error: switch = \"none\": embedded or gateway expected",
+            "/etc/x/amibox.conf:3: warning: unknown section [tset], ignored; did you mean [test]?",
+        ],
+    );
+}
+
+/// A file other than manager.conf and amibox.conf with an error in it counts as absent, which lets nobody in.
+#[test]
+fn what_only_disables_its_file() {
+    let manager = "[general]\nenabled = yes\nbindaddr = ::1\n[u]\nsecret = s\nacl = a\n";
+    let files = [
+        ("manager.conf", manager),
+        ("acl.conf", "[a]\npermit = 127.0.0.1\n#include \"more.conf\"\n"),
+        ("http.conf", "[general]\nenabled = yes\nbindaddr = ::1\n[x\n"),
+        ("asterisk.conf", "[options\nlive_dangerously = yes\n"),
+        ("voicemail.conf", "[default]\n1 = 2,Ann\n#include \"voicemail_local.conf\"\n"),
+    ];
+    let loaded = load_files(&files);
+    let found: Vec<_> = loaded.complaints.iter().map(|c| (c.level, c.to_string())).collect();
+    let disabled = found.iter().filter(|(level, _)| *level == Level::FileDisabled);
+    let disabled: Vec<_> = disabled.map(|(_, text)| text.split(": ").next().unwrap()).collect();
+    let expect = ["acl.conf:3", "http.conf:4", "asterisk.conf:1", "voicemail.conf:3"];
+    assert_eq!(disabled, expect.map(|place| format!("/etc/x/{place}")), "{found:#?}");
+    let config = loaded.config.unwrap();
+    let user = config.manager.user(b"u").unwrap();
+    assert!(!user.acl.permits("127.0.0.1".parse().unwrap()), "a list that is disabled lets nobody in");
+    assert!(!config.http.enabled && !config.asterisk.live_dangerously);
+    assert!(config.voicemail.mailboxes.is_empty());
+    assert_eq!(config.disabled.len(), 4);
 }
 
 #[test]
@@ -150,7 +191,7 @@ fn http() {
     let all = http(
         "[general]\nenabled = yes\nbindaddr = [::1]:80\nprefix = /a/b/\nservername =\nsessionlimit = 5\n\
          session_inactivity = 1\nsession_keep_alive = 0\nredirect = / /x\nredirect = /y http://z/?q=1\n\
-         enablestatic = yes\nstaticdir = web\ntlsenable = yes\ntlscertfile = c.pem\ntlsuser = CN=a, O=b => admin\n\
+         enablestatic = yes\nstaticdir = web\ntlsenable = yes\ntlscertfile = c.pem\ntlsuser = CN=a => admin\n\
          [/rawman]\ntype = restriction\ndeny = 127.0.0.1\n[post_mappings]\n/up = /tmp/up\n",
     );
     assert_eq!((&*all.bindaddr, all.port, &*all.prefix), ("::1", 80, &b"/a/b"[..]));
@@ -159,7 +200,7 @@ fn http() {
     assert_eq!(all.redirects[1], (b"/y".to_vec(), b"http://z/?q=1".to_vec()));
     assert!(all.enable_static && all.tls.enabled && !all.enable_status);
     assert_eq!((&*all.tls.bindaddr, all.tls.port), ("::1", 8089));
-    assert_eq!(all.tls.users, [(b"CN=a, O=b".to_vec(), b"admin".to_vec())]);
+    assert_eq!(all.tls.users, [(b"a".to_vec(), b"admin".to_vec())]);
     assert_eq!(all.restrictions[0].0, b"/rawman");
     assert!(!all.restrictions[0].1.permits("127.0.0.1".parse().unwrap()));
     assert_eq!(all.post_mappings, [(b"/up".to_vec(), PathBuf::from("/tmp/up"))]);
@@ -207,8 +248,11 @@ fn http() {
                 "[general]\ntlsenable = yes\ntlsdisablev12 = yes\ntlsdisablev13 = yes\nbindaddr = ::\n",
             ),
         ],
-        false,
-        &["/etc/x/http.conf:4: error: tlsdisablev12 and tlsdisablev13 leave no version of TLS"],
+        true,
+        &[
+            "/etc/x/http.conf:4: disabled: tlsdisablev12 and tlsdisablev13 leave no version of TLS; http.conf is disabled until \
+             that is mended",
+        ],
     );
 }
 

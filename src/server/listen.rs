@@ -1,6 +1,5 @@
 //! The listeners: which sockets the configuration asks for, bound before any is served, and changed by a reload.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +10,12 @@ use std::time::Instant;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::actions::Core;
-use crate::config::{Config, Tls};
+use crate::config::Config;
 use crate::net::listener::{BindError, resolve};
-use crate::net::tls::{self, TlsError};
 use crate::net::{Listener, Stream, Waker};
 
 use super::http::Web;
+use super::reading::Certificates;
 use super::{ami, spawn, spawn_shared};
 
 /// What is served at an address.
@@ -57,36 +56,6 @@ impl Kind {
     }
 }
 
-/// Why the configuration's listeners cannot be had.
-#[derive(Debug)]
-pub enum ListenError {
-    /// An address.
-    Bind(BindError),
-    /// A certificate or key.
-    Tls(TlsError),
-}
-
-impl fmt::Display for ListenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ListenError::Bind(error) => error.fmt(f),
-            ListenError::Tls(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<BindError> for ListenError {
-    fn from(error: BindError) -> ListenError {
-        ListenError::Bind(error)
-    }
-}
-
-impl From<TlsError> for ListenError {
-    fn from(error: TlsError) -> ListenError {
-        ListenError::Tls(error)
-    }
-}
-
 /// A listener that is being served.
 struct Running {
     kind: Kind,
@@ -114,9 +83,9 @@ struct Wanted {
 pub(super) struct Bound(Vec<Wanted>);
 
 impl Listeners {
-    /// Binds what the configuration asks for and is not there yet, and reads its certificates: all of it or nothing.
-    pub(super) fn bind(&self, config: &Config) -> Result<Bound, ListenError> {
-        let mut wanted = wanted(config)?;
+    /// Binds what the configuration asks for and is not there yet: all of it or nothing.
+    pub(super) fn bind(&self, config: &Config, certificates: &Certificates) -> Result<Bound, BindError> {
+        let mut wanted = wanted(config, certificates)?;
         for wanted in &mut wanted {
             if self.find(wanted).is_none() {
                 wanted.socket = Some(Listener::bind(wanted.address)?);
@@ -208,40 +177,44 @@ fn tls_stream(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Stream
     Stream::tls(socket, connection)
 }
 
-/// What the configuration asks for.
-fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
+/// What the configuration asks for: what to serve, at which host and port.
+fn asked_for(config: &Config) -> impl Iterator<Item = (Kind, &str, u16)> {
+    let (manager, http) = (&config.manager, &config.http);
+    let all = [
+        (manager.enabled, Kind::Ami, &manager.bindaddr, manager.port),
+        (manager.enabled && manager.tls.enabled, Kind::AmiTls, &manager.tls.bindaddr, manager.tls.port),
+        (http.enabled, Kind::Http, &http.bindaddr, http.port),
+        (http.tls.enabled, Kind::Https, &http.tls.bindaddr, http.tls.port),
+    ];
+    all.into_iter().filter(|(is_on, ..)| *is_on).map(|(_, kind, host, port)| (kind, host.as_str(), port))
+}
+
+/// The same in words.
+pub(super) fn describe(config: &Config) -> Vec<String> {
+    let one = |(kind, host, port): (Kind, &str, u16)| match host.contains(':') {
+        true => format!("{} at [{host}]:{port}", kind.name()),
+        false => format!("{} at {host}:{port}", kind.name()),
+    };
+    asked_for(config).map(one).collect()
+}
+
+/// The same with every address that a host stands for.
+fn wanted(config: &Config, certificates: &Certificates) -> Result<Vec<Wanted>, BindError> {
     let mut all = Vec::new();
-    let manager = &config.manager;
-    if manager.enabled {
-        plain(&mut all, Kind::Ami, &manager.bindaddr, manager.port)?;
-        if manager.tls.enabled {
-            with_tls(&mut all, Kind::AmiTls, &manager.tls, config)?;
+    for (kind, host, port) in asked_for(config) {
+        let tls = match kind {
+            Kind::Ami | Kind::Http => None,
+            Kind::AmiTls => certificates.ami.clone(),
+            Kind::Https => certificates.https.clone(),
+        };
+        // A listener for TLS is never served without.
+        if tls.is_none() && matches!(kind, Kind::AmiTls | Kind::Https) {
+            continue;
         }
-    }
-    let http = &config.http;
-    if http.enabled {
-        plain(&mut all, Kind::Http, &http.bindaddr, http.port)?;
-    }
-    if http.tls.enabled {
-        with_tls(&mut all, Kind::Https, &http.tls, config)?;
+        let wanted = |address| Wanted { kind, address, tls: tls.clone(), socket: None };
+        all.extend(resolve(host, port)?.into_iter().map(wanted));
     }
     Ok(all)
-}
-
-fn plain(all: &mut Vec<Wanted>, kind: Kind, host: &str, port: u16) -> Result<(), ListenError> {
-    let wanted = |address| Wanted { kind, address, tls: None, socket: None };
-    all.extend(resolve(host, port)?.into_iter().map(wanted));
-    Ok(())
-}
-
-fn with_tls(all: &mut Vec<Wanted>, kind: Kind, settings: &Tls, config: &Config) -> Result<(), ListenError> {
-    if !settings.cipher.is_empty() {
-        log::warn!("{}: tlscipher is not honoured: only suites that are safe are spoken", kind.name());
-    }
-    let tls = tls::load(settings, &config.dir)?;
-    let wanted = |address| Wanted { kind, address, tls: Some(Arc::clone(&tls)), socket: None };
-    all.extend(resolve(&settings.bindaddr, settings.port)?.into_iter().map(wanted));
-    Ok(())
 }
 
 /// Stacks are mapped, and cost memory only as far as they are used. A connection's deepest call is a TLS handshake or

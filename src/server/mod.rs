@@ -6,6 +6,7 @@ mod dispatch;
 mod http;
 mod listen;
 mod presence;
+mod reading;
 
 use std::fmt;
 use std::io;
@@ -18,18 +19,19 @@ use std::time::{Duration, Instant};
 use crate::actions::{Core, Reload};
 use crate::ami::{Classes, Event};
 use crate::bus::Bus;
-use crate::config::amibox::Switch as Kind;
-use crate::config::ini::Source;
-use crate::config::{self, Complaint, Config, Disk, Level};
+use crate::config::{self, Config, Disk};
 use crate::modules::Modules;
+use crate::net::listener::BindError;
 use crate::panics;
 use crate::session::Session;
+use crate::switch::embedded::Embedded;
 use crate::switch::embedded::astdb::{self, Store};
-use crate::switch::embedded::{self, Embedded};
-use crate::switch::gateway::{self, Gateway};
+use crate::switch::gateway::Gateway;
 use crate::switch::{Prepared, Switch};
 use http::Web;
-use listen::{ListenError, Listeners};
+use listen::Listeners;
+use reading::{Certificates, Files, log_all};
+pub use reading::{Loaded, Plan, read};
 
 /// A server that is up.
 pub struct Daemon {
@@ -55,8 +57,8 @@ struct Shared {
 pub enum StartError {
     /// The configuration cannot be used; the log says why, with file and line.
     Config,
-    /// A listener cannot be had.
-    Listen(ListenError),
+    /// An address cannot be had.
+    Listen(BindError),
     /// What is to survive a restart cannot be kept.
     State(astdb::OpenError),
     /// The system refused a thread or a descriptor.
@@ -78,8 +80,8 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl From<ListenError> for StartError {
-    fn from(error: ListenError) -> StartError {
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> StartError {
         StartError::Listen(error)
     }
 }
@@ -97,10 +99,10 @@ impl Daemon {
     /// # Errors
     /// A configuration, a folder or an address that cannot be used, or what the system refuses; nothing is left started then.
     pub fn start(dir: &Path, state: Option<&Path>) -> Result<Daemon, StartError> {
-        let Loaded { config, plan, complaints } = read(dir);
+        let Loaded { config, plan, certificates, complaints } = read(dir);
         log_all(&complaints);
         let (Some(config), Some(plan)) = (config, plan) else { return Err(StartError::Config) };
-        Daemon::serve(dir, config, |config, bus, modules| match plan {
+        Daemon::serve(dir, config, certificates, |config, bus, modules| match plan {
             Plan::Embedded(plan) => {
                 let astdb =
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
@@ -127,9 +129,11 @@ impl Daemon {
         make: impl FnOnce(&Config, Bus) -> io::Result<Box<dyn Switch>>,
     ) -> Result<Daemon, StartError> {
         let source = Disk::new(dir);
-        let loaded = config::read(dir, &source);
-        log_all(&loaded.complaints);
-        Daemon::serve(dir, loaded.config.ok_or(StartError::Config)?, |config, bus, _| {
+        let files = reading::read_files(dir, &source);
+        if log_all(&files.complaints) {
+            return Err(StartError::Config);
+        }
+        Daemon::serve(dir, files.config, files.certificates, |config, bus, _| {
             let switch = make(config, bus)?;
             let (prepared, complaints) = switch.prepare(config, &source);
             if log_all(&complaints) {
@@ -143,10 +147,11 @@ impl Daemon {
     fn serve(
         dir: &Path,
         config: Config,
+        certificates: Certificates,
         make: impl FnOnce(&Config, Bus, Modules) -> Result<Box<dyn Switch>, StartError>,
     ) -> Result<Daemon, StartError> {
         let mut listeners = Listeners::default();
-        let bound = listeners.bind(&config)?;
+        let bound = listeners.bind(&config, &certificates)?;
         if config.amibox.test.enabled {
             log::warn!("this server is for tests: amibox.conf lets class test make up events and move time");
         }
@@ -256,19 +261,24 @@ impl Shared {
     fn reload(&self) -> Result<(), StartError> {
         let mut listeners = self.listeners();
         let source = Disk::new(&self.dir);
-        let loaded = config::read(&self.dir, &source);
-        let mut unusable = log_all(&loaded.complaints);
-        let Some(config) = loaded.config else { return Err(StartError::Config) };
+        let Files { mut config, certificates, complaints } = reading::read_files(&self.dir, &source);
+        let mut is_unusable = log_all(&complaints);
         let (prepared, complaints) = self.core.switch.prepare(&config, &source);
-        unusable |= log_all(&complaints);
-        if unusable {
+        is_unusable |= log_all(&complaints);
+        config.disabled.extend(config::disabled(&complaints));
+        // A file that is in force is not given up for one with an error in it.
+        for file in config.disabled.difference(&self.core.config().disabled) {
+            log::error!("{} is in force without that error: it stays so", file.display());
+            is_unusable = true;
+        }
+        if is_unusable {
             return Err(StartError::Config);
         }
         if config.amibox.test != self.core.config().amibox.test {
             log::error!("amibox.conf: [test] is not changed while the server runs: start it anew");
             return Err(StartError::Config);
         }
-        let bound = listeners.bind(&config)?;
+        let bound = listeners.bind(&config, &certificates)?;
         if config.amibox.switch != self.core.config().amibox.switch {
             log::warn!("amibox.conf: another switch is not taken before the next start");
         }
@@ -311,68 +321,10 @@ impl Reload for Reloader {
     fn reload(&self) -> Result<(), String> {
         let Some(shared) = self.0.upgrade() else { return Ok(()) };
         shared.reload().map_err(|error| {
-            log::error!("the old configuration stays: {error}");
-            format!("The old configuration stays: {error}")
+            log::error!("reload failed, keeping the running configuration: {error}");
+            format!("Reload failed, keeping the running configuration: {error}")
         })
     }
-}
-
-/// What reading the whole config folder gave, each file once.
-pub struct Loaded {
-    /// The configuration, if no complaint is an error.
-    pub config: Option<Config>,
-    /// What the switch that it asks for is made from; none without a configuration.
-    pub plan: Option<Plan>,
-    /// Everything that is wrong.
-    pub complaints: Vec<Complaint>,
-}
-
-/// What a switch is made from: read and checked.
-pub enum Plan {
-    /// `switch = embedded`.
-    Embedded(embedded::Plan),
-    /// `switch = gateway`.
-    Gateway(gateway::Plan),
-}
-
-/// Reads the configuration, with what only the switch can tell of it: everything that is wrong, and the whole unless an error
-/// is among it.
-pub fn read(dir: &Path) -> Loaded {
-    read_from(dir, &Disk::new(dir))
-}
-
-/// The same over files from elsewhere.
-pub(crate) fn read_from(dir: &Path, source: &dyn Source) -> Loaded {
-    let config::Loaded { config, mut complaints } = config::read(dir, source);
-    let plan = config.as_ref().map(|config| {
-        let (plan, more) = match config.amibox.switch {
-            Kind::Embedded => {
-                let (plan, complaints) = embedded::prepare(config, source);
-                (Plan::Embedded(plan), complaints)
-            }
-            Kind::Gateway => {
-                let (plan, complaints) = gateway::prepare(config);
-                (Plan::Gateway(plan), complaints)
-            }
-        };
-        complaints.extend(more);
-        plan
-    });
-    if complaints.iter().any(|complaint| complaint.level == Level::Error) {
-        return Loaded { config: None, plan: None, complaints };
-    }
-    Loaded { config, plan, complaints }
-}
-
-/// Logs every complaint; whether one of them is an error.
-fn log_all(complaints: &[Complaint]) -> bool {
-    for complaint in complaints {
-        match complaint.level {
-            Level::Error => log::error!("{complaint}"),
-            Level::Warning => log::warn!("{complaint}"),
-        }
-    }
-    complaints.iter().any(|complaint| complaint.level == Level::Error)
 }
 
 /// A thread that everybody needs: a panic in it ends the process.

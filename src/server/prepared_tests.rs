@@ -7,9 +7,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::reading::read_from;
 use super::*;
 use crate::ami::Message;
 use crate::ami::filter::Filters;
+use crate::config::ini::Source;
 use crate::config::ini::memory::Memory;
 use crate::config::manager::User;
 use crate::session::{Login, Transport};

@@ -290,7 +290,8 @@ impl Embedded {
         let mut complaints = Vec::new();
         let read = load(&Disk::new(&self.folder), &mut complaints);
         complaints.iter().for_each(|complaint| log::warn!("{complaint}"));
-        complaints.iter().all(|complaint| complaint.level != Level::Error).then_some(read)
+        let is_disabled = complaints.iter().any(|complaint| complaint.level == Level::FileDisabled);
+        (!is_disabled).then_some(read)
     }
 
     /// Stops what runs beside: nobody waits any more. Where somebody works on the engine it does not wait for that: whoever

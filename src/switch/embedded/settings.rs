@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::config::Complaint;
 use crate::config::Voicemail;
 use crate::config::complaint::{did_you_mean, quote};
-use crate::config::ini::{self, Document, Source};
+use crate::config::ini::{Document, Source};
+use crate::config::reading;
 use crate::config::{Config, TestMode};
 
 use super::agents;
@@ -142,20 +143,9 @@ fn complain_of_applications(dialplan: &Dialplan, folder: &Path, complaints: &mut
     }
 }
 
-/// A file of the config folder, if it is there and can be read.
+/// A file of the config folder, if it is there and can be used.
 fn open(source: &dyn Source, name: &str, complaints: &mut Vec<Complaint>) -> Option<Document> {
-    match ini::parse(source, Path::new(name)) {
-        Ok(parsed) => {
-            complaints.extend(parsed.complaints);
-            (!parsed.invalid).then_some(parsed.document)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            let path = source.root().join(name);
-            complaints.push(Complaint::error(&path, 0, format!("cannot be read: {error}")));
-            None
-        }
-    }
+    reading::optional(source, name, complaints)
 }
 
 /// How many channels there may be at once: a dialplan that calls itself is to take some 100 MB, and not all there is. Further calls

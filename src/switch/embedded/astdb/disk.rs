@@ -48,11 +48,7 @@ impl Disk {
             move |error| OpenError::System(path, error)
         };
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(system(folder))?;
-        let lock = File::open(folder).map_err(system(folder))?;
-        // Where folders cannot be locked, which is so on some network file systems, the file's own lock remains.
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(OpenError::InUse(folder.to_owned()));
-        }
+        let lock = lock(folder)?;
         let file = folder.join(FILE);
         loop {
             if !fs::exists(&file).map_err(system(&file))? {
@@ -66,6 +62,24 @@ impl Disk {
                 Err(Fault::System(error)) => return Err(OpenError::System(file, error)),
                 Err(Fault::Damaged(why)) => set_aside(folder, &file, why)?,
             }
+        }
+    }
+
+    /// Opens a file that is there, and reads all of it. A damaged one stays where it is.
+    pub(super) fn open_existing(folder: &Path) -> Result<(Disk, Tree), OpenError> {
+        let file = folder.join(FILE);
+        if let Err(error) = fs::metadata(&file) {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Missing(file),
+                _ => OpenError::System(file, error),
+            });
+        }
+        let lock = lock(folder)?;
+        match load(&file) {
+            Ok((database, tree)) => Ok((Disk { file, database: Some(database), _folder: lock }, tree)),
+            Err(Fault::InUse) => Err(OpenError::InUse(folder.to_owned())),
+            Err(Fault::System(error)) => Err(OpenError::System(file, error)),
+            Err(Fault::Damaged(why)) => Err(OpenError::Unreadable(file, why)),
         }
     }
 }
@@ -105,6 +119,16 @@ impl Medium for Disk {
             let _ = panic::catch_unwind(AssertUnwindSafe(|| database.close()));
         }
     }
+}
+
+/// Locks a state folder, so that no other process has it.
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let lock = File::open(folder).map_err(|error| OpenError::System(folder.to_owned(), error))?;
+    // Where folders cannot be locked, which is so on some network file systems, the file's own lock remains.
+    if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        return Err(OpenError::InUse(folder.to_owned()));
+    }
+    Ok(lock)
 }
 
 fn write(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {

@@ -86,6 +86,10 @@ pub enum OpenError {
     System(PathBuf, io::Error),
     /// The file is damaged, and there are as many set aside already as are kept (`disk::MAX_ASIDE`).
     Damaged(PathBuf, String),
+    /// There is no such file, and none was to be made.
+    Missing(PathBuf),
+    /// The file is damaged, and was only to be read.
+    Unreadable(PathBuf, String),
 }
 
 impl fmt::Display for OpenError {
@@ -97,6 +101,12 @@ impl fmt::Display for OpenError {
             OpenError::System(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Damaged(file, why) => {
                 write!(f, "{} is damaged ({why}), and so are too many before it", file.display())
+            }
+            OpenError::Missing(file) => {
+                write!(f, "there is no database {}: nothing was made or written", file.display())
+            }
+            OpenError::Unreadable(file, why) => {
+                write!(f, "{} is damaged: {why}; it was left as it is", file.display())
             }
         }
     }
@@ -116,7 +126,18 @@ impl Store {
     /// # Errors
     /// The folder is in use, or the system refuses.
     pub fn open(folder: &Path) -> Result<Store, OpenError> {
-        let (disk, tree) = Disk::open(folder)?;
+        Store::of(folder, Disk::open(folder)?)
+    }
+
+    /// The store of a state folder that has one already: nothing is made, and a damaged file stays where it is.
+    ///
+    /// # Errors
+    /// There is none, it is damaged or in use, or the system refuses.
+    pub fn open_existing(folder: &Path) -> Result<Store, OpenError> {
+        Store::of(folder, Disk::open_existing(folder)?)
+    }
+
+    fn of(folder: &Path, (disk, tree): (Disk, Tree)) -> Result<Store, OpenError> {
         let writer =
             Writer::start(disk, tree, RETRY).map_err(|error| OpenError::System(folder.to_owned(), error))?;
         Ok(Store { writer })

@@ -41,12 +41,14 @@ pub fn export(store: &Store, out: &mut impl Write) -> io::Result<usize> {
     Ok(entries.len())
 }
 
-/// Reads entries and sets them, all together or, after an error, none: how many there are. What the text does not name
-/// stays as it is.
+/// Entries that a text holds, each of which a store could take.
+pub struct Entries(Vec<(KeyPath, Vec<u8>)>);
+
+/// Reads entries.
 ///
 /// # Errors
-/// A line that makes no sense, or what the store says.
-pub fn import(store: &Store, text: &[u8]) -> Result<usize, ImportError> {
+/// The first line that makes no sense.
+pub fn parse(text: &[u8]) -> Result<Entries, ImportError> {
     let listing = is_listing(text);
     let mut entries = Vec::new();
     for (number, line) in lines(text) {
@@ -58,8 +60,16 @@ pub fn import(store: &Store, text: &[u8]) -> Result<usize, ImportError> {
         }
         entries.push((path, value));
     }
-    let count = entries.len();
-    store.put_all(entries).map_err(ImportError::Store)?;
+    Ok(Entries(entries))
+}
+
+/// Sets entries, all together or, after an error, none: how many there are. Others stay as they are.
+///
+/// # Errors
+/// What the store says.
+pub fn put(store: &Store, entries: Entries) -> Result<usize, ImportError> {
+    let count = entries.0.len();
+    store.put_all(entries.0).map_err(ImportError::Store)?;
     Ok(count)
 }
 
@@ -218,6 +228,10 @@ mod tests {
         export(store, &mut out).unwrap();
         let text = String::from_utf8(out).expect("an export is text");
         text.strip_prefix("# AstDB: /family/key: value\n").unwrap().to_owned()
+    }
+
+    fn import(store: &Store, text: &[u8]) -> Result<usize, ImportError> {
+        put(store, parse(text)?)
     }
 
     #[test]
