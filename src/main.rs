@@ -12,11 +12,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use amibox::date::Date;
 use amibox::panics;
 use amibox::server::{self, Daemon, StartError};
 use amibox::switch::embedded::Embedded;
 use amibox::switch::embedded::astdb::{Store, text};
+use amibox::time::WallMicros;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -159,7 +159,7 @@ fn start_log() {
     builder.parse_filters(filters);
     builder.format(|out, record| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let date = Date::from_micros(since.as_micros() as u64);
+        let date = WallMicros::default().plus(since).date();
         writeln!(out, "{} {} {:<5} {}", date.day(), date.time(), record.level(), record.args())
     });
     builder.init();

@@ -5,6 +5,7 @@
 //!     cargo test --test trust admission::    one kind
 
 mod browsers;
+mod clocks;
 mod http_admission;
 mod http_framing;
 mod panics;

@@ -7,10 +7,10 @@ use std::time::UNIX_EPOCH;
 
 use crate::config::Config;
 use crate::config::confined::Folder;
-use crate::date::Date;
 use crate::http::{Answer, Page, files};
 use crate::net::Stream;
 use crate::session::ANSWER_STALL;
+use crate::time::WallMicros;
 
 /// A file that is to be sent behind its head.
 pub(super) struct Content {
@@ -44,7 +44,7 @@ pub(super) fn answer(
     let mut answer = if fresh { Answer::new(304, "Not Modified") } else { Answer::ok() }.cacheable();
     answer.header("Content-type", files::content_type(&path).as_bytes());
     answer.header("ETag", tag);
-    answer.header("Last-Modified", Date::from_micros(changed.as_micros() as u64).http().to_string());
+    answer.header("Last-Modified", WallMicros::default().plus(changed).date().http().to_string());
     let content = (!fresh).then_some(Content { file, length: metadata.len() });
     Ok((answer, content))
 }
