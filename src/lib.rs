@@ -29,8 +29,8 @@
 //! # Locks
 //!
 //! In this order: the session table, a session, the event log, a stream's TLS state. None is held across a call that can
-//! block. The embedded switch has one round its engine, for which nobody waits who watches over the server or stops it; those of the gateway guard a table each, and where one is taken within
-//! another its description says so.
+//! block. The embedded switch has one round its engine, for which nobody waits who watches over the server or stops it; those of
+//! the gateway guard a table each, and where one is taken within another its description says so.
 //!
 //! # What is absent
 //!
