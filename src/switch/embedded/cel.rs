@@ -178,7 +178,7 @@ fn event(channel: &Channel, name: &str, told: &Told, dateformat: Option<&[u8]>, 
         .header("AccountCode", &channel.account)
         .header("CallerIDnum", channel.caller.number())
         .header("CallerIDname", channel.caller.name())
-        .header("CallerIDani", &channel.ani)
+        .header("CallerIDani", channel.ani.number())
         .header("CallerIDrdnis", channel.redirecting.from.number())
         .header("CallerIDdnid", &channel.dnid)
         .header("Exten", &channel.place.exten)

@@ -2,6 +2,8 @@
 //!
 //! It is a value; what happens to it, the engine's other files decide.
 
+use std::collections::BTreeMap;
+
 use crate::ami::reply::Value;
 use crate::ami::{Event, Reply};
 
@@ -33,7 +35,7 @@ pub(crate) struct Channel {
     pub(crate) caller: Party,
     pub(crate) connected: Party,
     pub(crate) redirecting: Redirecting,
-    pub(crate) ani: Vec<u8>,
+    pub(crate) ani: Party,
     pub(crate) dnid: Vec<u8>,
     pub(crate) language: Vec<u8>,
     pub(crate) music_class: Vec<u8>,
@@ -85,6 +87,8 @@ pub(crate) struct Channel {
     /// Digits that nobody has taken yet.
     pub(crate) digits: Vec<u8>,
     pub(crate) groups: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What CHANNEL() was set to of what nothing here goes by, such as `tonezone`.
+    pub(crate) parts: BTreeMap<&'static str, Vec<u8>>,
     pub(crate) muted_in: bool,
     pub(crate) muted_out: bool,
     pub(crate) monitors: Vec<Vec<u8>>,
@@ -134,8 +138,10 @@ pub(crate) enum State {
 pub(crate) struct Party {
     pub(crate) number: Option<Vec<u8>>,
     pub(crate) name: Option<Vec<u8>>,
-    /// Whether it may be shown, by the index in [`PRESENTATIONS`](super::functions::callerid::PRESENTATIONS).
-    pub(crate) presentation: u8,
+    /// Whether the number may be shown, by the index in [`PRESENTATIONS`](super::functions::callerid::PRESENTATIONS).
+    pub(crate) number_presentation: u8,
+    /// The same of the name.
+    pub(crate) name_presentation: u8,
 }
 
 /// Who a call was diverted from and to.
@@ -145,6 +151,8 @@ pub(crate) struct Redirecting {
     pub(crate) to: Party,
     pub(crate) count: u32,
     pub(crate) reason: Vec<u8>,
+    /// Why it was diverted the first time.
+    pub(crate) first_reason: Vec<u8>,
 }
 
 /// A place in the dialplan.
@@ -215,14 +223,9 @@ impl Party {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// As `CALLERID(all)` has it.
+    /// As `CALLERID(all)` has it, whatever of it is there. (calls/cdr-answered.)
     pub(crate) fn whole(&self) -> Vec<u8> {
-        let (name, number) = (self.name(), self.number());
-        match (name.is_empty(), number.is_empty()) {
-            (true, _) => number.to_vec(),
-            (false, true) => name.to_vec(),
-            (false, false) => [b"\"".as_slice(), name, b"\" <", number, b">"].concat(),
-        }
+        [b"\"".as_slice(), self.name(), b"\" <", self.number(), b">"].concat()
     }
 }
 
@@ -242,7 +245,7 @@ impl Channel {
             caller: Party::default(),
             connected: Party::default(),
             redirecting: Redirecting::default(),
-            ani: Vec::new(),
+            ani: Party::default(),
             dnid: Vec::new(),
             language: b"en".to_vec(),
             music_class: Vec::new(),
@@ -278,6 +281,7 @@ impl Channel {
             exception: None,
             digits: Vec::new(),
             groups: Vec::new(),
+            parts: BTreeMap::new(),
             muted_in: false,
             muted_out: false,
             monitors: Vec::new(),
@@ -443,12 +447,12 @@ mod tests {
     fn a_party_is_written_as_asterisk_does() {
         let check = |name: Option<&str>, number: Option<&str>, expect: &str| {
             let own = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
-            let party = Party { name: own(name), number: own(number), presentation: 0 };
+            let party = Party { name: own(name), number: own(number), ..Party::default() };
             assert_eq!(String::from_utf8(party.whole()).unwrap(), expect);
         };
         check(Some("Ann"), Some("100"), "\"Ann\" <100>");
-        check(None, Some("100"), "100");
-        check(Some("Ann"), None, "Ann");
-        check(None, None, "");
+        check(None, Some("100"), "\"\" <100>");
+        check(Some("Ann"), None, "\"Ann\" <>");
+        check(None, None, "\"\" <>");
     }
 }

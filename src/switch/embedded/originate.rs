@@ -184,7 +184,7 @@ impl Engine {
         if !request.caller.is_unknown() {
             if let Some(channel) = self.channel_mut(id) {
                 channel.caller = request.caller.clone();
-                channel.ani = request.caller.number().to_vec();
+                channel.ani = request.caller.clone();
             }
             self.tell_caller(id);
             if let Some(channel) = self.channel_mut(id) {

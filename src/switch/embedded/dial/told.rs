@@ -39,7 +39,7 @@ impl Engine {
     /// Tells who is on a channel.
     pub(crate) fn tell_caller(&mut self, id: ChannelId) {
         let Some(channel) = self.channel(id) else { return };
-        let (number, text) = callerid::presentation(channel.caller.presentation);
+        let (number, text) = callerid::presentation(channel.caller.number_presentation);
         self.tell(id, "NewCallerid", Classes::CALL, |event| {
             event.header("CID-CallingPres", format_args!("{number} ({text})"));
         });

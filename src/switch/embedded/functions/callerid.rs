@@ -13,7 +13,12 @@ use super::{Row, own, own_id};
 pub(crate) fn parse(text: &[u8]) -> Party {
     let text = text.trim_ascii();
     let own = |text: &[u8]| Some(text.to_vec()).filter(|text| !text.is_empty());
-    if let Some(open) = text.iter().position(|&byte| byte == b'<')
+    // A name in quotes may hold a bracket. (dialplan/callerid-all-set.)
+    let behind = match text {
+        [b'"', rest @ ..] => rest.iter().rposition(|&byte| byte == b'"').map_or(0, |at| at + 2),
+        _ => 0,
+    };
+    if let Some(open) = text[behind..].iter().position(|&byte| byte == b'<').map(|at| behind + at)
         && let Some(close) = text[open..].iter().position(|&byte| byte == b'>')
     {
         let name = text[..open].trim_ascii();
@@ -22,7 +27,7 @@ pub(crate) fn parse(text: &[u8]) -> Party {
             name => name,
         };
         let number = bare_number(&text[open + 1..open + close]);
-        return Party { number: own(&number), name: own(name), presentation: 0 };
+        return Party { number: own(&number), name: own(name), ..Party::default() };
     }
     let number = bare_number(text);
     if !number.is_empty() && number.iter().all(|byte| b"0123456789*#+".contains(byte)) {
@@ -54,6 +59,21 @@ pub(crate) const PRESENTATIONS: &[(u8, &str, &str)] = &[
     (67, "unavailable", "Number Unavailable"),
 ];
 
+/// The index of what is said of a number that is not there.
+const UNAVAILABLE: u8 = 8;
+
+/// Whether a party may be shown: as the number may, or the name where that hides more. (dialplan/callerid-presentation.)
+fn shown(party: &Party) -> u8 {
+    let hides = |index: u8| PRESENTATIONS.get(usize::from(index)).map_or(0, |(number, ..)| number & 0x60);
+    match (&party.number, &party.name) {
+        (None, _) => UNAVAILABLE,
+        (_, Some(_)) if hides(party.name_presentation) > hides(party.number_presentation) => {
+            party.name_presentation
+        }
+        _ => party.number_presentation,
+    }
+}
+
 /// The number and the text of a presentation.
 pub(crate) fn presentation(index: u8) -> (u8, &'static str) {
     PRESENTATIONS.get(usize::from(index)).map_or((0, ""), |(number, _, text)| (*number, text))
@@ -66,9 +86,13 @@ fn read_party(party: &Party, what: &[u8]) -> Result<Vec<u8>, Fault> {
         b"all" => party.whole(),
         b"num-valid" => vec![b'0' + u8::from(party.number.is_some())],
         b"name-valid" => vec![b'0' + u8::from(party.name.is_some())],
-        b"num-pres" | b"name-pres" | b"pres" => {
-            let row = PRESENTATIONS.get(usize::from(party.presentation));
-            row.map_or("", |(_, name, _)| name).as_bytes().to_vec()
+        what @ (b"num-pres" | b"name-pres" | b"pres") => {
+            let index = match what {
+                b"num-pres" => party.number_presentation,
+                b"name-pres" => party.name_presentation,
+                _ => shown(party),
+            };
+            PRESENTATIONS.get(usize::from(index)).map_or("", |(_, name, _)| name).as_bytes().to_vec()
         }
         b"num-plan" | b"ton" => b"0".to_vec(),
         b"name-charset" => b"iso8859-1".to_vec(),
@@ -83,14 +107,20 @@ fn write_party(party: &mut Party, what: &[u8], value: &[u8]) -> Result<(), Fault
         b"num" | b"number" => party.number = own(value.trim_ascii()),
         b"name" => party.name = own(value),
         b"all" => {
-            let presentation = party.presentation;
-            *party = Party { presentation, ..parse(value) };
+            let Party { number, name, .. } = parse(value);
+            (party.number, party.name) = (number, name);
         }
-        b"num-pres" | b"name-pres" | b"pres" => {
+        what @ (b"num-pres" | b"name-pres" | b"pres") => {
             let at = PRESENTATIONS.iter().position(|(number, name, _)| {
                 name.as_bytes().eq_ignore_ascii_case(value) || number.to_string().as_bytes() == value
             });
-            party.presentation = at.ok_or(Fault::Value)? as u8;
+            let at = at.ok_or(Fault::Value)? as u8;
+            if what != b"name-pres" {
+                party.number_presentation = at;
+            }
+            if what != b"num-pres" {
+                party.name_presentation = at;
+            }
         }
         b"num-valid" if value == b"0" => party.number = None,
         b"name-valid" if value == b"0" => party.name = None,
@@ -103,13 +133,20 @@ fn write_party(party: &mut Party, what: &[u8], value: &[u8]) -> Result<(), Fault
 fn read_caller(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let channel = own(asking)?;
     let parts = arguments::split(arguments, 2);
-    match arguments::get(&parts, 0).to_ascii_lowercase().as_slice() {
-        b"ani" | b"ani-num" | b"ani-all" => Ok(channel.ani.clone()),
+    let what = arguments::get(&parts, 0).to_ascii_lowercase();
+    // A text of one's own may be taken apart too. (dialplan/callerid-of-text.)
+    if let Some(text) = parts.get(1) {
+        return read_party(&parse(text), &what);
+    }
+    match what.as_slice() {
+        b"ani" => Ok(channel.ani.number().to_vec()),
         b"dnid" => Ok(channel.dnid.clone()),
         b"rdnis" => Ok(channel.redirecting.from.number().to_vec()),
-        b"ani-name" => Ok(Vec::new()),
         b"ani2" => Ok(b"0".to_vec()),
-        what => read_party(&channel.caller, what),
+        what => match what.strip_prefix(b"ani-") {
+            Some(what) => read_party(&channel.ani, what),
+            None => read_party(&channel.caller, what),
+        },
     }
 }
 
@@ -119,7 +156,8 @@ fn write_caller(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Resu
     let what = arguments::get(&parts, 0).to_ascii_lowercase();
     let Some(channel) = asking.engine.channel_mut(id) else { return Err(Fault::NoChannel) };
     match what.as_slice() {
-        b"ani" | b"ani-num" => channel.ani = value.to_vec(),
+        b"ani" => channel.ani.number = Some(value.to_vec()),
+        what if what.starts_with(b"ani-") => write_party(&mut channel.ani, &what[4..], value)?,
         b"dnid" => channel.dnid = value.to_vec(),
         b"rdnis" => channel.redirecting.from.number = Some(value.to_vec()),
         what => {
@@ -162,6 +200,10 @@ fn read_redirecting(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>
         b"reason" => {
             Ok(if redirecting.reason.is_empty() { b"unknown".to_vec() } else { redirecting.reason.clone() })
         }
+        b"orig-reason" => Ok(match redirecting.first_reason.as_slice() {
+            b"" => b"unknown".to_vec(),
+            reason => reason.to_vec(),
+        }),
         what => match side(what).ok_or(Fault::Arguments)? {
             (true, what) => read_party(&redirecting.from, what),
             (false, what) => read_party(&redirecting.to, what),
@@ -180,6 +222,7 @@ fn write_redirecting(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) ->
             redirecting.count = whole(value).ok_or(Fault::Value)?;
         }
         b"reason" => redirecting.reason = value.to_vec(),
+        b"orig-reason" => redirecting.first_reason = value.to_vec(),
         what => match side(what).ok_or(Fault::Arguments)? {
             (true, what) => write_party(&mut redirecting.from, what, value)?,
             (false, what) => write_party(&mut redirecting.to, what, value)?,
@@ -210,7 +253,7 @@ mod tests {
     fn caller_ids_are_read() {
         let check = |text: &str, name: Option<&str>, number: Option<&str>| {
             let own = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
-            let expect = Party { name: own(name), number: own(number), presentation: 0 };
+            let expect = Party { name: own(name), number: own(number), ..Party::default() };
             assert_eq!(parse(text.as_bytes()), expect, "{text}");
         };
         check("100", None, Some("100"));
@@ -218,6 +261,7 @@ mod tests {
         check("Ann <100>", Some("Ann"), Some("100"));
         check("\"Ann Lee\" <100>", Some("Ann Lee"), Some("100"));
         check("<(555) 12-34>", None, Some("5551234"));
+        check("\"Ann <1>\" <2>", Some("Ann <1>"), Some("2"));
         check("\"Ann Lee\" 100", Some("\"Ann Lee\" 100"), None);
         check("+1 (555) 12.34", None, Some("+15551234"));
         check("", None, None);

@@ -35,8 +35,9 @@ fn group(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn read_group(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
-    let (_, category) = group(arguments);
-    let own = own(asking)?.groups.iter().find(|(_, own)| own == category);
+    // Without a category it is the first group. (dialplan/group-functions.)
+    let is = |of: &[u8]| arguments.is_empty() || of == arguments;
+    let own = own(asking)?.groups.iter().find(|(_, own)| is(own));
     Ok(own.map(|(name, _)| name.clone()).unwrap_or_default())
 }
 
@@ -63,7 +64,7 @@ fn group_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
             .unwrap_or_default();
     }
     asking.spend_for_channels()?;
-    let is = |(own, of): &(Vec<u8>, Vec<u8>)| *own == name && of == category;
+    let is = |(own, of): &(Vec<u8>, Vec<u8>)| *own == name && (category.is_empty() || of == category);
     let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
     Ok(count.to_string().into_bytes())
 }
@@ -81,7 +82,11 @@ fn group_match_count(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8
     let channels = &asking.engine.channels;
     let names = channels.values().flat_map(|channel| channel.groups.iter().map(|(name, _)| name.len() + 1));
     let text = names.sum::<usize>() + channels.len();
-    let pattern = compile(pattern, false, text, asking.depth())?;
+    let pattern = match compile(pattern, false, text, asking.depth()) {
+        Ok(pattern) => pattern,
+        Err(Fault::Arguments) => return Ok(b"0".to_vec()),
+        Err(fault) => return Err(fault),
+    };
     let is =
         |(own, of): &(Vec<u8>, Vec<u8>)| pattern.is_match(own) && (category.is_empty() || of == category);
     let count = asking.engine.channels.values().filter(|channel| channel.groups.iter().any(is)).count();
@@ -143,13 +148,22 @@ fn import(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(super::super::dialplan::look_up(name, &mut asking.of_channel(from)))
 }
 
-fn channels(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
+fn channels(asking: &mut Asking<'_>, pattern: &[u8]) -> Result<Vec<u8>, Fault> {
     asking.spend_for_channels()?;
-    let names: Vec<&[u8]> = asking.engine.channels.values().map(|channel| channel.name.as_slice()).collect();
-    Ok(names.join(&b" "[..]))
+    let text = asking.engine.channels.values().map(|channel| channel.name.len() + 1).sum();
+    let pattern = match pattern {
+        b"" => None,
+        pattern => Some(compile(pattern, false, text, asking.depth())?),
+    };
+    let names = asking.engine.channels.values().map(|channel| channel.name.as_slice());
+    let fits = |name: &&[u8]| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name));
+    Ok(names.filter(fits).collect::<Vec<_>>().join(&b" "[..]))
 }
 
 fn channel_exists(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
+    if arguments.is_empty() {
+        return Err(Fault::Arguments);
+    }
     Ok(vec![b'0' + u8::from(asking.engine.find_channel(arguments).is_some())])
 }
 
@@ -173,6 +187,6 @@ pub(super) const FUNCTIONS: &[Row] = &[
         .writes(write_shared),
     Row::new("LOCAL", "(name)", "A variable of the subroutine's own.", read_local).writes(write_local),
     Row::new("IMPORT", "(channel,name)", "A variable of another channel.", import),
-    Row::new("CHANNELS", "()", "The names of all channels.", channels),
+    Row::new("CHANNELS", "([expression])", "The names of all channels, or of those that match.", channels),
     Row::new("CHANNEL_EXISTS", "(name)", "1 if there is such a channel, else 0.", channel_exists),
 ];

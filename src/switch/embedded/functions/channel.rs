@@ -35,11 +35,14 @@ fn read(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
         b"audioreadformat" | b"audiowriteformat" => b"slin".to_vec(),
         b"audionativeformat" => [b"(", &channel.native_formats[..], b")"].concat(),
         b"videonativeformat" => b"(nothing)".to_vec(),
-        b"tonezone" | b"parkinglot" | b"callid" => Vec::new(),
-        b"callgroup" | b"pickupgroup" => Vec::new(),
-        b"secure_bridge_signaling" | b"secure_bridge_media" => b"0".to_vec(),
-        b"rxgain" | b"txgain" => b"0".to_vec(),
-        b"dtmf_features" => Vec::new(),
+        b"channame" => channel.name.clone(),
+        b"callid" | b"rxgain" | b"txgain" | b"dtmf_features" => Vec::new(),
+        b"secure_bridge_signaling" | b"secure_bridge_media" | b"onhold" => b"0".to_vec(),
+        b"checkhangup" => vec![b'0' + u8::from(channel.ending)],
+        b"transfercapability" => b"SPEECH".to_vec(),
+        what if kept(what).is_some() => {
+            kept(what).and_then(|part| channel.parts.get(part)).cloned().unwrap_or_default()
+        }
         b"max_forwards" => channel.origin.forwards.to_string().into_bytes(),
         b"hangup_handler_pop" | b"hangup_handler_push" | b"hangup_handler_wipe" => {
             return Err(Fault::WriteOnly);
@@ -103,18 +106,21 @@ fn write(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), 
                 return write(asking, b"hangup_handler_push", value);
             }
         }
-        b"tonezone"
-        | b"parkinglot"
-        | b"callgroup"
-        | b"pickupgroup"
-        | b"rxgain"
-        | b"txgain"
-        | b"dtmf_features"
-        | b"secure_bridge_signaling"
-        | b"secure_bridge_media" => {}
+        what if kept(what).is_some() => {
+            if let Some(part) = kept(what) {
+                channel.parts.insert(part, value.to_vec());
+            }
+        }
+        b"rxgain" | b"txgain" | b"dtmf_features" | b"secure_bridge_signaling" | b"secure_bridge_media" => {}
         _ => return Err(Fault::Arguments),
     }
     Ok(())
+}
+
+/// The parts of a channel that are kept as they were set. (dialplan/channel-groups.)
+fn kept(what: &[u8]) -> Option<&'static str> {
+    let all = ["callgroup", "pickupgroup", "namedcallgroup", "namedpickupgroup", "parkinglot", "tonezone"];
+    all.into_iter().find(|part| part.as_bytes() == what)
 }
 
 fn read_timeout(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -175,25 +181,17 @@ fn cause_keys(asking: &mut Asking<'_>, _: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(names.join(&b","[..]))
 }
 
-/// The channel at the head of those that dialled each other, a Local pair counting as one.
+/// The channel that the call began with: the one whose unique id all that are linked to it have.
+/// (dialplan/master-channel-read.)
 fn read_master(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut master = own_id(asking)?;
-    for _ in 0..MAX_CHAIN {
-        let Some(channel) = asking.engine.channel(master) else { break };
-        let first = channel.dialed_by.or_else(|| {
-            let other = channel.other_half().and_then(|other| asking.engine.channel(other))?;
-            other.dialed_by
-        });
-        match first.filter(|first| asking.engine.channel(*first).is_some()) {
-            Some(first) => master = first,
-            None => break,
-        }
-    }
+    let linkedid = own(asking)?.linkedid.clone();
+    asking.spend_for_channels()?;
+    let mut channels = asking.engine.channels.values();
+    let Some(master) = channels.find(|channel| channel.uniqueid == linkedid).map(|channel| channel.id) else {
+        return Ok(Vec::new());
+    };
     Ok(super::super::dialplan::look_up(arguments, &mut asking.of_channel(master)))
 }
-
-/// How many calls that call each other are looked through.
-const MAX_CHAIN: usize = 32;
 
 pub(super) const FUNCTIONS: &[Row] = &[
     Row::new("CHANNEL", "(name|state|language|...)", "What a channel is.", read).writes(write),

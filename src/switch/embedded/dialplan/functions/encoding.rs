@@ -17,7 +17,8 @@ pub(super) const FUNCTIONS: &[Plain] = &[
     }),
     Plain::new("URIENCODE", "(TEXT)", "A text as it may stand in a URI.", |_, text| Ok(to_uri(text))),
     Plain::new("URIDECODE", "(TEXT)", "The text that one from a URI stands for.", |_, text| {
-        Ok(from_uri(text))
+        // A text ends where a NUL stands. (dialplan/uridecode-nul.)
+        Ok(from_uri(text).split(|&byte| byte == 0).next().unwrap_or_default().to_vec())
     }),
 ];
 

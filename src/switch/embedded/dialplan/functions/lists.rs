@@ -10,7 +10,10 @@ pub(super) const FUNCTIONS: &[Plain] = &[
     Plain::new("CUT", "(VARIABLE,SEPARATOR,FIELDS)", "Some fields of a value, such as 1-2&4-.", cut_fields),
     Plain::new("FIELDQTY", "(VARIABLE,SEPARATOR)", "How many fields a value has.", |scope, arguments| {
         let list = List::read(scope, arguments, b'-');
-        Ok(list.fields().count().to_string().into())
+        // Without a separator the value is one field. (dialplan/fieldqty-fieldnum-forms.)
+        let is_parted = cut(arguments, b',').1.is_some_and(|separator| !separator.is_empty());
+        let count = if is_parted { list.fields().count() } else { usize::from(!list.value.is_empty()) };
+        Ok(count.to_string().into())
     }),
     Plain::new(
         "FIELDNUM",
@@ -18,8 +21,11 @@ pub(super) const FUNCTIONS: &[Plain] = &[
         "Which field of a value a text is, from 1; 0 if it is none.",
         |scope, arguments| {
             let list = List::read(scope, arguments, b'-');
-            let at = list.fields().position(|field| field == list.rest).map_or(0, |at| at + 1);
-            Ok(at.to_string().into())
+            if split(arguments, 3).len() < 3 {
+                return Err(Fault::Arguments);
+            }
+            let is = |field: &[u8]| field.eq_ignore_ascii_case(list.rest);
+            Ok(list.fields().position(is).map_or(0, |at| at + 1).to_string().into())
         },
     ),
     Plain::new(
@@ -145,12 +151,16 @@ fn separator(text: &[u8], default: u8) -> (u8, &[u8]) {
     }
 }
 
-/// (calls/getvar-functions-without-channel.)
+/// Fields come in their order, each once. (calls/getvar-functions-without-channel, dialplan/cut-ranges.)
 fn cut_fields(scope: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let list = List::read(scope, arguments, b'-');
     let fields: Vec<&[u8]> = list.fields().collect();
     let mut chosen = Vec::new();
+    let mut next = 1;
     for range in list.rest.split(|&b| b == b'&').map(<[u8]>::trim_ascii) {
+        if matches!(range, b"" | b"-") {
+            continue;
+        }
         let (from, to) = match range.iter().position(|&b| b == b'-') {
             Some(dash) => (&range[..dash], &range[dash + 1..]),
             None => (range, range),
@@ -159,12 +169,10 @@ fn cut_fields(scope: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault>
             b"" => default,
             text => whole_number(text).clamp(0, fields.len() as i64 + 1) as usize,
         };
-        let (from, to) = (bound(from, 1).max(1), bound(to, fields.len()).min(fields.len()));
+        let (from, to) = (bound(from, 1).max(next), bound(to, fields.len()).min(fields.len()));
         if from <= to {
             chosen.extend_from_slice(&fields[from - 1..to]);
-        }
-        if chosen.len() > MAX_FIELDS {
-            return Err(Fault::Full);
+            next = to + 1;
         }
     }
     Ok(list.joined(chosen.into_iter()))
@@ -204,7 +212,8 @@ fn add(
 fn sort(_: &mut dyn Scope, list: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut keys = Vec::new();
     for pair in list.split(|&b| b == b',') {
-        let colon = pair.iter().position(|&b| b == b':').ok_or(Fault::Arguments)?;
+        // (dialplan/sort-odd-parts.)
+        let Some(colon) = pair.iter().position(|&b| b == b':') else { continue };
         keys.push((float(&pair[colon + 1..]).unwrap_or(0.0), &pair[..colon]));
     }
     keys.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -216,9 +225,6 @@ fn hash_variable(arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let (name, Some(key)) = cut(arguments, b',') else { return Err(Fault::Arguments) };
     Ok([b"~HASH~", name, b"~", key, b"~"].concat())
 }
-
-/// The most fields that CUT gives, some of them more than once: its ranges multiply.
-const MAX_FIELDS: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -237,7 +243,9 @@ mod tests {
                 ("CUT(V,-,3-)", "c-d"),
                 ("CUT(V,-,-2)", "a-b"),
                 ("CUT(V,-,1&3-4)", "a-c-d"),
-                ("CUT(V,-,4&1)", "d-a"),
+                ("CUT(V,-,4&1)", "d"),
+                ("CUT(V,-,2&2-3)", "b-c"),
+                ("CUT(V,-,-)", ""),
                 ("CUT(V,-,9)", ""),
                 ("CUT(V,,2)", "b"),
                 ("CUT(C,\",\",2)", "y"),
@@ -249,6 +257,9 @@ mod tests {
                 ("FIELDQTY(C,\\,)", "3"),
                 ("FIELDQTY(C,\",\")", "3"),
                 ("FIELDQTY(E,-)", "0"),
+                ("FIELDQTY(V)", "1"),
+                ("FIELDNUM(V,-,C)", "3"),
+                ("FIELDNUM(V,-)", ""),
                 ("FIELDNUM(V,-,c)", "3"),
                 ("FIELDNUM(V,-,x)", "0"),
                 ("LISTFILTER(C,\\,,x)", "y"),
@@ -256,6 +267,7 @@ mod tests {
                 ("UNIQUE(C)", "x,y"),
                 ("SORT(a:3,b:1.5,c:2)", "b,c,a"),
                 ("SORT(a)", ""),
+                ("SORT(x,b:2,a:1)", "a,b"),
             ],
         );
     }
@@ -302,7 +314,7 @@ mod tests {
         let many = vec!["x"; 4000].join("-");
         let function = format!("CUT(V,-,{})", vec!["1-"; 1000].join("&"));
         let mut table = Table::new(&[("V", &many)]);
-        assert_eq!(look_up(function.as_bytes(), &mut table), b"");
+        assert_eq!(look_up(function.as_bytes(), &mut table), many.as_bytes());
         assign(b"V", &[b'x'; 8190], &mut table).unwrap();
         assert_eq!(assign(b"PUSH(V)", b"yyy", &mut table), Err(Fault::Full));
     }

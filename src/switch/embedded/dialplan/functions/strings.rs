@@ -66,12 +66,13 @@ fn filter(_: &mut dyn Scope, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut set = [false; 256];
     let mut rest = allowed;
     while let Some((from, tail)) = character(rest) {
-        // A dash at the end stands for itself.
-        let (to, tail) = match tail.strip_prefix(b"-").and_then(character) {
-            Some((to, tail)) => (to, tail),
-            None => (from, tail),
+        // A dash at the end means nothing, and of a range that goes down only its end counts. (dialplan/filter-ranges.)
+        let (from, to, tail) = match tail.strip_prefix(b"-").map(|tail| (tail, character(tail))) {
+            Some((_, Some((to, tail)))) => (from.min(to), to, tail),
+            Some((tail, None)) => (from, from, tail),
+            None => (from, from, tail),
         };
-        (from.min(to)..=from.max(to)).for_each(|byte| set[usize::from(byte)] = true);
+        (from..=to).for_each(|byte| set[usize::from(byte)] = true);
         rest = tail;
     }
     Ok(text.iter().copied().filter(|byte| set[usize::from(*byte)]).collect())
@@ -314,7 +315,9 @@ mod tests {
                 ("FILTER(0-9,a1b2)", "12"),
                 ("FILTER(a-c\\-,a-b-z)", "a-b-"),
                 ("FILTER(\\x41-\\x43,ABCD)", "ABC"),
-                ("FILTER(0-,1-0)", "-0"),
+                ("FILTER(0-,1-0)", "0"),
+                ("FILTER(-0,1-0)", "-0"),
+                ("FILTER(z-a,abc)", "a"),
                 ("FILTER(0-9)", ""),
                 ("REGEX(\"[abc][def]\" ad)", "1"),
                 ("REGEX(\"^b\"ab)", "0"),
