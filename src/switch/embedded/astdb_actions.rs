@@ -6,11 +6,17 @@ use crate::switch::{ActionSpec, Argument};
 use super::astdb::Store;
 
 /// Performs an action of [`ACTIONS`]; `false` where that name, in lower case, is none of them.
-pub(super) fn perform(name: &[u8], store: &Store, message: &Message, reply: &mut Reply<'_>) -> bool {
+pub(super) fn perform(
+    name: &[u8],
+    store: &Store,
+    user: &[u8],
+    message: &Message,
+    reply: &mut Reply<'_>,
+) -> bool {
     match name {
-        b"dbput" => put(store, message, reply),
+        b"dbput" => put(store, user, message, reply),
         b"dbget" => get(store, message, reply),
-        b"dbdel" => del(store, message, reply),
+        b"dbdel" => del(store, user, message, reply),
         b"dbdeltree" => del_tree(store, message, reply),
         b"dbgettree" => get_tree(store, message, reply),
         _ => return false,
@@ -19,7 +25,7 @@ pub(super) fn perform(name: &[u8], store: &Store, message: &Message, reply: &mut
 }
 
 /// Its errors have no full stop, the others' have. (db/put-errors.)
-fn put(store: &Store, message: &Message, reply: &mut Reply<'_>) {
+fn put(store: &Store, user: &[u8], message: &Message, reply: &mut Reply<'_>) {
     let (family, key) = (message.value("Family"), message.value("Key"));
     if family.is_empty() {
         return reply.error("No family specified");
@@ -27,7 +33,7 @@ fn put(store: &Store, message: &Message, reply: &mut Reply<'_>) {
     if key.is_empty() {
         return reply.error("No key specified");
     }
-    match store.put(family, key, message.value("Val")) {
+    match store.put_by(user, family, key, message.value("Val")) {
         Ok(()) => reply.success("Updated database successfully"),
         Err(error) => reply.error(format_args!("{error}")),
     }
@@ -43,9 +49,9 @@ fn get(store: &Store, message: &Message, reply: &mut Reply<'_>) {
     list.complete("DBGetComplete");
 }
 
-fn del(store: &Store, message: &Message, reply: &mut Reply<'_>) {
+fn del(store: &Store, user: &[u8], message: &Message, reply: &mut Reply<'_>) {
     let Some((family, key)) = family_and_key(message, reply) else { return };
-    match store.del(family, key) {
+    match store.del_by(user, family, key) {
         Ok(Some(_)) => reply.success("Key deleted successfully"),
         Ok(None) => reply.error("Database entry could not be deleted"),
         Err(error) => reply.error(format_args!("{error}")),

@@ -6,15 +6,15 @@ use super::astdb::text::{PATH_WIDTH, VALUE_WIDTH};
 use super::astdb::{Entry, Error, Store};
 
 /// Runs one of these [`commands`]; `None` where another one was typed.
-pub(super) fn run(store: &Store, typed: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+pub(super) fn run(store: &Store, user: &[u8], typed: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
     let (spec, run) = TABLE.iter().find(|(spec, _)| spec.arguments(typed).is_some())?;
     let arguments = spec.arguments(typed)?;
-    Some(run(store, arguments, screen))
+    Some(run(store, user, arguments, screen))
 }
 
-type Run = fn(&Store, &[&[u8]], &mut Screen) -> Outcome;
+type Run = fn(&Store, &[u8], &[&[u8]], &mut Screen) -> Outcome;
 
-fn show(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn show(store: &Store, _: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let (family, key) = match arguments {
         [] => (&b""[..], &b""[..]),
         [family] => (*family, &b""[..]),
@@ -24,7 +24,7 @@ fn show(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     list(&store.get_tree(family, key), screen)
 }
 
-fn show_key(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn show_key(store: &Store, _: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     match arguments {
         [key] => list(&store.get_key(key), screen),
         _ => Outcome::Usage,
@@ -49,7 +49,7 @@ fn filled(text: &[u8], width: usize) -> Vec<u8> {
     text
 }
 
-fn get(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn get(store: &Store, _: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let [family, key] = arguments else { return Outcome::Usage };
     match store.get(family, key) {
         Some(value) => screen.line([b"Value: ", &*value].concat()),
@@ -58,24 +58,24 @@ fn get(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     Outcome::Done
 }
 
-fn put(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn put(store: &Store, user: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let [family, key, value] = arguments else { return Outcome::Usage };
-    match store.put(family, key, value) {
+    match store.put_by(user, family, key, value) {
         Ok(()) => done("Updated database successfully", screen),
         Err(error) => fail(&error, screen),
     }
 }
 
-fn del(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn del(store: &Store, user: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let [family, key] = arguments else { return Outcome::Usage };
-    match store.del(family, key) {
+    match store.del_by(user, family, key) {
         Ok(Some(_)) => done("Database entry removed.", screen),
         Ok(None) => done("Database entry could not be removed.", screen),
         Err(error) => fail(&error, screen),
     }
 }
 
-fn del_tree(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn del_tree(store: &Store, _: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     let (family, key) = match arguments {
         // An empty family would mean everything, which nobody types.
         [family] if !family.is_empty() => (*family, &b""[..]),
@@ -91,7 +91,7 @@ fn del_tree(store: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome 
 }
 
 /// Says that there is no such thing here, and what to do instead.
-fn query(_: &Store, arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
+fn query(_: &Store, _: &[u8], arguments: &[&[u8]], screen: &mut Screen) -> Outcome {
     if arguments.is_empty() {
         return Outcome::Usage;
     }

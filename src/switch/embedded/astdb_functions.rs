@@ -11,13 +11,15 @@ pub(super) struct Functions<'a> {
     store: &'a Store,
     /// Whether all of them are open: to the dialplan they are, to clients if asterisk.conf says `live_dangerously`.
     trusted: bool,
+    /// Whose share of the store is taken; `None` for the dialplan's own.
+    user: Option<&'a [u8]>,
     /// Whether something was written.
     wrote: bool,
 }
 
 impl<'a> Functions<'a> {
-    pub(super) fn new(store: &'a Store, trusted: bool) -> Functions<'a> {
-        Functions { store, trusted, wrote: false }
+    pub(super) fn new(store: &'a Store, trusted: bool, user: Option<&'a [u8]>) -> Functions<'a> {
+        Functions { store, trusted, user, wrote: false }
     }
 
     /// Whether something was written, so that who answers a client waits for the disk.
@@ -37,7 +39,7 @@ impl<'a> Functions<'a> {
     pub(super) fn write(&mut self, name: &[u8], arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
         let write = find(FUNCTIONS, name).ok_or(Fault::Unknown)?.writer(self.trusted)?;
         self.wrote = true;
-        write(self.store, arguments, value)
+        write(self.store, self.user, arguments, value)
     }
 }
 
@@ -51,9 +53,9 @@ fn get(store: &Store, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(text(store.get(family, key)))
 }
 
-fn set(store: &Store, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
+fn set(store: &Store, user: Option<&[u8]>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
     let (family, key) = family_and_key(arguments)?;
-    store.put_soon(family, key, value).map_err(fault)
+    store.put_soon_by(user, family, key, value).map_err(fault)
 }
 
 fn exists(store: &Store, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -67,7 +69,7 @@ fn delete(store: &Store, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 /// Whatever it is set to.
-fn delete_by_setting(store: &Store, arguments: &[u8], _: &[u8]) -> Result<(), Fault> {
+fn delete_by_setting(store: &Store, _: Option<&[u8]>, arguments: &[u8], _: &[u8]) -> Result<(), Fault> {
     delete(store, arguments).map(drop)
 }
 
@@ -100,7 +102,7 @@ fn fault(error: Error) -> Fault {
 }
 
 type Read = fn(&Store, &[u8]) -> Result<Vec<u8>, Fault>;
-type Write = fn(&Store, &[u8], &[u8]) -> Result<(), Fault>;
+type Write = fn(&Store, Option<&[u8]>, &[u8], &[u8]) -> Result<(), Fault>;
 
 /// The functions. What the closed ones show, DBGet shows only to the classes system and reporting. (db/from-function.)
 const FUNCTIONS: &[Function<Read, Write>] = &[
@@ -133,10 +135,10 @@ mod tests {
     fn functions_read_and_write_for_those_who_are_trusted() {
         let store = Store::in_memory();
         let set = |trusted, name: &str, key: &str| {
-            Functions::new(&store, trusted).write(name.as_bytes(), key.as_bytes(), b"v")
+            Functions::new(&store, trusted, None).write(name.as_bytes(), key.as_bytes(), b"v")
         };
         let check = |trusted, name: &str, key: &str, expect: Result<&str, Fault>| {
-            let mut functions = Functions::new(&store, trusted);
+            let mut functions = Functions::new(&store, trusted, None);
             let found = functions.read(name.as_bytes(), key.as_bytes());
             let found = found.map(|value| String::from_utf8(value).unwrap());
             assert_eq!(found, expect.map(str::to_owned), "{trusted} {name}({key})");

@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     only: Option<Arc<BTreeSet<Vec<u8>>>>,
     /// Those that are closed to clients are closed.
     closed: bool,
+    /// Whose share of what all have together is taken; `None` for the dialplan's own.
+    user: Option<Arc<[u8]>>,
 }
 
 impl Limits {
@@ -25,7 +27,18 @@ impl Limits {
         Limits {
             only: caller.refuses_functions.then(|| Arc::new(spelt(message))),
             closed: !caller.write.intersects(Classes::SYSTEM),
+            ..Limits::of_user(caller.user)
         }
+    }
+
+    /// For what a user has done that calls no functions: it may all, and takes the user's share.
+    pub(crate) fn of_user(user: &[u8]) -> Limits {
+        Limits { user: Some(user.into()), ..Limits::default() }
+    }
+
+    /// Whose share of what all have together is taken.
+    pub(crate) fn user(&self) -> Option<&[u8]> {
+        self.user.as_deref()
     }
 
     /// The same for AGI commands: their class, agi, opens what is closed to others.

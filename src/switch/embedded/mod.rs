@@ -399,7 +399,7 @@ impl Switch for Embedded {
             return self.perform_own(row, caller, message, reply);
         }
         let name = name.to_ascii_lowercase();
-        if astdb_actions::perform(&name, &self.astdb, message, reply) {
+        if astdb_actions::perform(&name, &self.astdb, caller.user, message, reply) {
             return;
         }
         let limits = Limits::of(caller, message);
@@ -442,7 +442,7 @@ impl Switch for Embedded {
     }
 
     fn command(&self, caller: &Caller<'_>, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
-        if let Some(outcome) = astdb_console::run(&self.astdb, words, screen) {
+        if let Some(outcome) = astdb_console::run(&self.astdb, caller.user, words, screen) {
             return Some(outcome);
         }
         if let Some(reread) = console::rereads(words) {
@@ -454,8 +454,10 @@ impl Switch for Embedded {
             return Some(if done { Outcome::Done } else { Outcome::Failed });
         }
         self.with_engine(caller.now.get(), |engine| {
-            console::run(engine, words, screen)
-                .or_else(|| dialplan::actions::command(&mut Asking::client(engine, None), words, screen))
+            console::run(engine, words, screen).or_else(|| {
+                let mut asking = Asking::client(engine, None).within(Limits::of_user(caller.user));
+                dialplan::actions::command(&mut asking, words, screen)
+            })
         })
     }
 

@@ -84,7 +84,7 @@ impl Asking<'_> {
     /// Asks a function of the database's.
     fn database<T>(&mut self, ask: impl FnOnce(&mut Functions<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let astdb = Arc::clone(&self.engine.astdb);
-        let mut functions = Functions::new(&astdb, self.trusted);
+        let mut functions = Functions::new(&astdb, self.trusted, self.limits.user());
         let answer = ask(&mut functions);
         self.engine.wrote |= functions.has_written();
         answer
@@ -124,7 +124,7 @@ impl Scope for Asking<'_> {
     }
 
     fn set_global(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        if !self.engine.dialplan.globals.set(name, value) {
+        if !self.engine.dialplan.globals.set(name, value, self.limits.user()) {
             return Err(Fault::Full);
         }
         self.engine.tell_variable(None, name, value);

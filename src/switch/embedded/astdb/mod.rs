@@ -9,6 +9,7 @@
 
 mod disk;
 mod key_path;
+mod shares;
 pub mod text;
 mod tree;
 mod writer;
@@ -22,12 +23,14 @@ use std::time::Duration;
 
 use disk::Disk;
 use key_path::KeyPath;
+use shares::Shares;
 use tree::{Change, Tree};
 use writer::Writer;
 
 /// The store. One for all: its methods lock, do short work and unlock.
 pub struct Store {
     writer: Writer,
+    shares: Shares,
 }
 
 /// A value: bytes that need not be text.
@@ -117,7 +120,7 @@ impl std::error::Error for OpenError {}
 impl Store {
     /// A store that ends with the process.
     pub fn in_memory() -> Store {
-        Store { writer: Writer::in_memory() }
+        Store { writer: Writer::in_memory(), shares: Shares::default() }
     }
 
     /// The store of a state folder, which is made if it is not there. A damaged file is set aside, which the log tells,
@@ -140,7 +143,7 @@ impl Store {
     fn of(folder: &Path, (disk, tree): (Disk, Tree)) -> Result<Store, OpenError> {
         let writer =
             Writer::start(disk, tree, RETRY).map_err(|error| OpenError::System(folder.to_owned(), error))?;
-        Ok(Store { writer })
+        Ok(Store { writer, shares: Shares::default() })
     }
 
     /// Sets a value; it is on the disk when this returns.
@@ -159,6 +162,43 @@ impl Store {
     pub fn put_soon(&self, family: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
         let change = put(KeyPath::new(family, key)?, value)?;
         self.writer.write_soon(|_| (vec![change], ()))
+    }
+
+    /// [`Store::put`] for a user, who may have put as much as is free then, and no more: one user alone fills half of it.
+    ///
+    /// # Errors
+    /// As for [`Store::put`]; [`Error::Full`] too where the user's share is.
+    pub fn put_by(&self, user: &[u8], family: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
+        let change = put(KeyPath::new(family, key)?, value)?;
+        self.writer.write(|tree| self.shares.take(user, tree, change))?
+    }
+
+    /// [`Store::put_soon`] for a user, or for the dialplan itself.
+    ///
+    /// # Errors
+    /// As for [`Store::put_soon`] and [`Store::put_by`].
+    pub fn put_soon_by(
+        &self,
+        user: Option<&[u8]>,
+        family: &[u8],
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Error> {
+        let Some(user) = user else { return self.put_soon(family, key, value) };
+        let change = put(KeyPath::new(family, key)?, value)?;
+        self.writer.write_soon(|tree| self.shares.take(user, tree, change))?
+    }
+
+    /// [`Store::del`] for a user, whose share is given back.
+    ///
+    /// # Errors
+    /// As for [`Store::del`].
+    pub fn del_by(&self, user: &[u8], family: &[u8], key: &[u8]) -> Result<Option<Value>, Error> {
+        let Ok(path) = KeyPath::new(family, key) else { return Ok(None) };
+        self.writer.write(|tree| {
+            self.shares.add(user, tree.growth(&Change { path: path.clone(), value: None }), tree);
+            del(tree, path)
+        })
     }
 
     /// The value of a key. Case matters.

@@ -55,6 +55,17 @@ impl Tree {
         Change { path, value: old }
     }
 
+    /// How much more it holds once a change is made; less, where that is negative.
+    pub(super) fn growth(&self, change: &Change) -> isize {
+        let of = |value: Option<&Value>| value.map_or(0, |value| cost(&change.path, value) as isize);
+        of(change.value.as_ref()) - of(self.entries.get(&change.path))
+    }
+
+    /// What all entries cost together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

@@ -1,37 +1,135 @@
 //! Global variables.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The variables that every channel sees.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
-    /// By name: when each was set, counted up, and its value.
-    values: HashMap<Vec<u8>, (u64, Vec<u8>)>,
+    values: HashMap<Vec<u8>, Global>,
     set: u64,
+    /// What the dialplan's own take, what those of clients take, and of these those of each user.
+    own: Taken,
+    clients: Taken,
+    users: HashMap<Arc<[u8]>, Taken>,
+}
+
+#[derive(Clone, Debug)]
+struct Global {
+    /// When it was set, counted up.
+    set: u64,
+    value: Vec<u8>,
+    /// The user who has set it last; `None` for the dialplan.
+    user: Option<Arc<[u8]>>,
+}
+
+/// Room that is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Taken {
+    count: usize,
+    bytes: usize,
+}
+
+impl Taken {
+    /// What a variable takes.
+    fn of(name: &[u8], value: &[u8]) -> Taken {
+        Taken { count: 1, bytes: name.len() + value.len() }
+    }
+
+    fn plus(self, other: Taken) -> Taken {
+        Taken { count: self.count + other.count, bytes: self.bytes + other.bytes }
+    }
+
+    fn minus(self, other: Taken) -> Taken {
+        Taken { count: self.count.saturating_sub(other.count), bytes: self.bytes.saturating_sub(other.bytes) }
+    }
+
+    /// How much one who has so much may take of what is free, so that at least as much is free then as the one has.
+    fn half_beside(self, own: Taken) -> Taken {
+        let half = |free: usize, own: usize| free.saturating_sub(own) / 2;
+        Taken { count: half(self.count, own.count), bytes: half(self.bytes, own.bytes) }
+    }
 }
 
 impl Globals {
     /// The value of a variable of exactly that name.
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.values.get(name).map(|(_, value)| value.as_slice())
+        self.values.get(name).map(|global| global.value.as_slice())
     }
 
-    /// Sets a variable; underscores before its name mean nothing here. Whether there was room. (core/setvar-globals.)
-    pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) -> bool {
+    /// Sets a variable, for a user or (`None`) for the dialplan; underscores before its name mean nothing here. Whether there was
+    /// room: those of clients do not take the dialplan's, and a user has as much as is left free, so that one has half of it, the
+    /// next a quarter, and there is always some left. (core/setvar-globals.)
+    pub(crate) fn set(&mut self, name: &[u8], value: &[u8], user: Option<&[u8]>) -> bool {
         let name = bare_name(name);
-        if self.values.len() == MAX_GLOBALS && !self.values.contains_key(name) {
+        let new = Taken::of(name, value);
+        let old = self.values.get(name).filter(|old| old.user.as_deref() == user);
+        let old = old.map_or(Taken::default(), |old| Taken::of(name, &old.value));
+        let (own, clients, of_user) = self.without(name, user);
+        let room = match user {
+            None => ROOM.minus(own),
+            Some(_) => ROOM.minus(clients).half_beside(of_user),
+        };
+        // What takes no more than before is welcome, however full it is.
+        if (new.count > old.count && new.count > room.count)
+            || (new.bytes > old.bytes && new.bytes > room.bytes)
+        {
             return false;
         }
+        self.remove(name);
         self.set += 1;
-        self.values.insert(name.to_vec(), (self.set, value.to_vec()));
+        let user: Option<Arc<[u8]>> = user.map(Into::into);
+        self.insert(name.to_vec(), Global { set: self.set, value: value.to_vec(), user });
         true
+    }
+
+    /// What is taken by the dialplan, by all clients and by a user, that variable aside.
+    fn without(&self, name: &[u8], user: Option<&[u8]>) -> (Taken, Taken, Taken) {
+        let of_user = user.and_then(|user| self.users.get(user)).copied().unwrap_or_default();
+        let Some(old) = self.values.get(name) else { return (self.own, self.clients, of_user) };
+        let taken = Taken::of(name, &old.value);
+        match old.user.as_deref() {
+            None => (self.own.minus(taken), self.clients, of_user),
+            of if of == user => (self.own, self.clients.minus(taken), of_user.minus(taken)),
+            Some(_) => (self.own, self.clients.minus(taken), of_user),
+        }
+    }
+
+    fn insert(&mut self, name: Vec<u8>, global: Global) {
+        let taken = Taken::of(&name, &global.value);
+        match &global.user {
+            None => self.own = self.own.plus(taken),
+            Some(user) => {
+                self.clients = self.clients.plus(taken);
+                let of_user = self.users.entry(Arc::clone(user)).or_default();
+                *of_user = of_user.plus(taken);
+            }
+        }
+        self.values.insert(name, global);
+    }
+
+    fn remove(&mut self, name: &[u8]) {
+        let Some(global) = self.values.remove(name) else { return };
+        let taken = Taken::of(name, &global.value);
+        match &global.user {
+            None => self.own = self.own.minus(taken),
+            Some(user) => {
+                self.clients = self.clients.minus(taken);
+                if let Some(of_user) = self.users.get_mut(user) {
+                    *of_user = of_user.minus(taken);
+                    if of_user.count == 0 {
+                        self.users.remove(user);
+                    }
+                }
+            }
+        }
     }
 
     /// Each name and value, what was set last first. (core/command-echo.)
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut all: Vec<_> = self.values.iter().collect();
-        all.sort_by_key(|(_, (set, _))| std::cmp::Reverse(*set));
-        all.into_iter().map(|(name, (_, value))| (name.as_slice(), value.as_slice()))
+        all.sort_by_key(|(_, global)| std::cmp::Reverse(global.set));
+        all.into_iter().map(|(name, global)| (name.as_slice(), global.value.as_slice()))
     }
 
     /// How many there are.
@@ -42,12 +140,14 @@ impl Globals {
     /// Takes over those that it has not got itself.
     pub(super) fn keep(&mut self, old: &Globals) {
         // What was set now stays newer than all of them.
-        for (set, _) in self.values.values_mut() {
-            *set += old.set;
+        for global in self.values.values_mut() {
+            global.set += old.set;
         }
         self.set += old.set;
-        for (name, value) in &old.values {
-            self.values.entry(name.clone()).or_insert_with(|| value.clone());
+        for (name, global) in &old.values {
+            if !self.values.contains_key(name) {
+                self.insert(name.clone(), global.clone());
+            }
         }
     }
 }
@@ -57,8 +157,9 @@ pub(crate) fn bare_name(name: &[u8]) -> &[u8] {
     name.strip_prefix(b"__").or_else(|| name.strip_prefix(b"_")).unwrap_or(name)
 }
 
-/// How many there may be: clients can set some, and memory has an end. The longest a value may be is the length of a line.
-const MAX_GLOBALS: usize = 10_000;
+/// How many the dialplan may have, and as many again all clients together, and what their names and values may take: memory has
+/// an end. One that finds no room is not set, and the client who sets it is told so.
+const ROOM: Taken = Taken { count: 10_000, bytes: 16 << 20 };
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +169,7 @@ mod tests {
     fn globals_are_told_newest_first() {
         let mut globals = Globals::default();
         for (name, value) in [("COLOUR", "red"), ("SIZE", "10"), ("__DEEP", "1"), ("COLOUR", "blue")] {
-            assert!(globals.set(name.as_bytes(), value.as_bytes()));
+            assert!(globals.set(name.as_bytes(), value.as_bytes(), None));
         }
         let all: Vec<_> = globals.iter().collect();
         assert_eq!(all, [(&b"COLOUR"[..], &b"blue"[..]), (b"DEEP", b"1"), (b"SIZE", b"10")]);
@@ -78,21 +179,40 @@ mod tests {
     #[test]
     fn what_a_reload_does_not_set_stays() {
         let (mut old, mut new) = (Globals::default(), Globals::default());
-        old.set(b"A", b"old");
-        old.set(b"B", b"old");
-        new.set(b"A", b"new");
+        old.set(b"A", b"old", None);
+        old.set(b"B", b"old", None);
+        new.set(b"A", b"new", None);
         new.keep(&old);
         assert_eq!((new.get(b"A"), new.get(b"B")), (Some(&b"new"[..]), Some(&b"old"[..])));
-        new.set(b"C", b"later");
+        new.set(b"C", b"later", None);
         assert_eq!(new.iter().next(), Some((&b"C"[..], &b"later"[..])));
     }
 
     #[test]
     fn there_is_an_end() {
         let mut globals = Globals::default();
-        for number in 0..MAX_GLOBALS {
-            assert!(globals.set(number.to_string().as_bytes(), b"x"));
+        for number in 0..ROOM.count {
+            assert!(globals.set(number.to_string().as_bytes(), b"x", None));
         }
-        assert!(!globals.set(b"more", b"x") && globals.set(b"1", b"y"));
+        assert!(!globals.set(b"more", b"x", None) && globals.set(b"1", b"y", None));
+    }
+
+    #[test]
+    fn no_user_takes_all() {
+        let mut globals = Globals::default();
+        let fill = |globals: &mut Globals, user: &str, value: &[u8]| {
+            let name = |number: usize| format!("{user}{number}").into_bytes();
+            (0..20_000).take_while(|number| globals.set(&name(*number), value, Some(user.as_bytes()))).count()
+        };
+        assert_eq!((fill(&mut globals, "a", b"x"), fill(&mut globals, "b", b"x")), (5_000, 2_500));
+        assert_eq!(fill(&mut globals, "a", b"xx"), 5_000, "its own can be set anew");
+        assert!(globals.set(b"DIALPLAN", b"x", None) && globals.set(b"c", b"x", Some(b"c")));
+        // What another has set is the other's again once it sets it.
+        assert!(globals.set(b"a1", b"x", Some(b"c")) && globals.set(b"a-more", b"x", Some(b"a")));
+        let mut large = Globals::default();
+        assert_eq!(fill(&mut large, "a", &[b'x'; 40_000]), 209);
+        let (mut new, old) = (Globals::default(), globals);
+        new.keep(&old);
+        assert_eq!((new.clients, new.own, new.users.len()), (old.clients, old.own, 3));
     }
 }

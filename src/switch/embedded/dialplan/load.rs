@@ -70,7 +70,7 @@ impl<'a> Loader<'a> {
 
     fn global(&mut self, line: &'a Variable) {
         let value = self.substituted(line.value()).into_owned();
-        if !self.dialplan.globals.set(line.name(), &value) {
+        if !self.dialplan.globals.set(line.name(), &value, None) {
             self.warn(line, "there are too many global variables, the line is skipped");
         }
     }

@@ -39,7 +39,7 @@ impl Scope for Table {
     }
 
     fn set_global(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        self.dialplan.globals.set(name, value);
+        self.dialplan.globals.set(name, value, None);
         Ok(())
     }
 

@@ -310,7 +310,7 @@ LENGTH = ${LEN(${TRUNK})}
 #[test]
 fn a_reload_keeps_globals_unless_it_is_not_to() {
     let mut old = dialplan("[globals]\nA = 1\nB = 2\n");
-    old.globals.set(b"C", b"3");
+    old.globals.set(b"C", b"3", None);
     let mut new = dialplan("[globals]\nA = 9\n");
     new.succeed(&old);
     assert_eq!((new.globals.get(b"A"), new.globals.len()), (Some(&b"9"[..]), 3));
