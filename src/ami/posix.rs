@@ -44,6 +44,7 @@ fn build_translated(text: &str, size: usize) -> Result<Regex, Malformed> {
         .dot_matches_new_line(true)
         .unicode(false)
         .size_limit(size)
+        .nest_limit(MAX_NESTING)
         .dfa_size_limit(MAX_PROGRAM)
         .build()
         .map_err(|_| Malformed)
@@ -168,6 +169,10 @@ const MAX_PROGRAM: usize = 256 * 1024;
 /// by `=~` and REGEX() in the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
 /// that people write have a few dozen.
 pub(crate) const MAX_CLIENT_PROGRAM: usize = 16 * 1024;
+
+/// How deep groups and repetitions may nest, each of the two a level: compiling takes stack for each, and a connection has little.
+/// A deeper pattern is refused as malformed.
+const MAX_NESTING: u32 = 40;
 
 /// How often a pattern may repeat what is repeated already, as `a**` does: each time the text so far is moved.
 const MAX_WRAPS: usize = 100;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Door, RunningServer, ServerOptions};
+use crate::support::ami::Client;
+use crate::support::{Door, RunningServer, ServerOptions};
 
 const MANAGER: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\n\
     [ops]\nsecret = 0ps-secret\nread = all\nwrite = all\n[low]\nsecret = l0w-secret\nread = call\nwrite = call,originate,system\n";
@@ -35,5 +36,9 @@ fn regular_expressions_of_one_user() {
         assert!(low.answer(Duration::from_secs(60)).is_success());
     }
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
-    assert!(server.wait_for_log("more work than others can wait for", Duration::from_secs(20)), "{}", server.log_tail());
+    assert!(
+        server.wait_for_log("more work than others can wait for", Duration::from_secs(20)),
+        "{}",
+        server.log_tail()
+    );
 }

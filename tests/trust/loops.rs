@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Door, RunningServer, ServerOptions};
+use crate::support::ami::Client;
+use crate::support::{Door, RunningServer, ServerOptions};
 
 const MANAGER: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\n\
     [ops]\nsecret = 0ps-secret\nread = all\nwrite = all\n[low]\nsecret = l0w-secret\nread = call\nwrite = call,originate\n";
@@ -13,7 +14,8 @@ const DIALPLAN: &str = "[default]\nexten => loop,1,NoOp(x)\n same => n,Goto(1)\n
     exten => queue,1,Answer\n same => n,Queue(q,,,,60)\n\
     exten => call,1,Answer\n same => n,Wait(1)\n same => n,Hangup\n\
     [members]\nexten => busy,1,Busy()\nexten => jam,1,Congestion()\n";
-const QUEUES: &str = "[q]\nretry = 0\ntimeout = 1\nmember => Local/busy@members/n\nmember => Local/jam@members/n\n";
+const QUEUES: &str =
+    "[q]\nretry = 0\ntimeout = 1\nmember => Local/busy@members/n\nmember => Local/jam@members/n\n";
 
 fn server() -> RunningServer {
     let files = [("manager.conf", MANAGER), ("extensions.conf", DIALPLAN), ("queues.conf", QUEUES)];
@@ -47,8 +49,13 @@ fn others_are_answered(calls: &[(&str, usize)]) {
         "Action: Originate\nChannel: Local/call@default/n\nChannelId: mine\nApplication: Wait\nData: 60\nAsync: true\n",
     );
     assert!(answer.is_success(), "{}", answer.text());
-    let is_over = |packet: &crate::support::Packet| packet.is_event("Hangup") && packet.get("Uniqueid") == Some("mine");
-    assert!(ops.event_where(Duration::from_secs(60), is_over).is_some(), "{calls:?}: another's call does not go on");
+    let is_over = |packet: &crate::support::ami::Packet| {
+        packet.is_event("Hangup") && packet.get("Uniqueid") == Some("mine")
+    };
+    assert!(
+        ops.event_where(Duration::from_secs(60), is_over).is_some(),
+        "{calls:?}: another's call does not go on"
+    );
     let memory = resident(server.pid());
     assert!(memory < 100 << 10, "{calls:?}: {memory} KiB");
 }

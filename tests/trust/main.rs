@@ -5,11 +5,15 @@
 //!     cargo test --test trust admission::    one kind
 
 mod browsers;
+mod budget;
 mod clocks;
 mod http_admission;
 mod http_framing;
+mod loops;
 mod panics;
 mod policies;
+mod quotas;
+mod recursion;
 mod stop;
 mod waits;
 

@@ -69,6 +69,21 @@ fn functions_that_ask_in_the_name_of_another_channel_take_no_stack() {
 }
 
 #[test]
+fn regular_expressions_nest_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let stage = Stage::new(&[]);
+        for (open, close) in [("(", ")"), ("(", ")*"), ("(x|", ")"), ("(", "){1,2}"), ("(a", ")?b")] {
+            for depth in [1, 20, 60, 120, 240, 260, 5_000] {
+                let pattern = format!("{}a{}", open.repeat(depth), close.repeat(depth));
+                for text in [format!("REGEX(\"{pattern}\" a)"), format!("EVAL($[a =~ \"{pattern}\"])")] {
+                    assert!(stage.ask(&format!("Action: Getvar\nVariable: {text}\n")).contains("Success"));
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_sign_before_a_priority_counts_from_here() {
     let check = |application: &str, expect: &str| {
         let dialplan = format!(
