@@ -45,20 +45,24 @@ release: ## build the optimised binary, target/release/amibox
 test: ## run every test
 	@tests/summarize $(CARGO) test --no-fail-fast
 
-# A minute for each target, from texts that differ with SEED. With cargo-fuzz installed, `make fuzz TARGET_NAME=http_heads` has
+# A minute for each target, JOBS of them at a time, from texts that differ with SEED. With cargo-fuzz installed, `make fuzz TARGET_NAME=http_heads` has
 # libFuzzer look at one of them until it is stopped; RUSTC_BOOTSTRAP lets the stable compiler measure what is reached.
 .PHONY: fuzz
 SECONDS_EACH ?= 60
 SEED         ?= $(shell date +%s)
 FUZZ         := $(abspath $(TARGET))/fuzzing
-fuzz: ## fuzz every decoder (SECONDS_EACH=60 SEED=1), or one with libFuzzer (TARGET_NAME=http_heads)
+JOBS         ?= 2
+fuzz: ## fuzz every decoder (SECONDS_EACH=60 SEED=1 JOBS=2 ONLY=switch_), or one with libFuzzer (TARGET_NAME=http_heads)
 ifdef TARGET_NAME
 	AMIBOX_FUZZ_CORPUS=$(FUZZ)/$(TARGET_NAME) RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(FUZZ)/target \
 	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $(TARGET_NAME) $(FUZZ)/$(TARGET_NAME) -- \
-	  -dict=$(FUZZ)/$(TARGET_NAME).dict -artifact_prefix=$(FUZZ)/found- -max_len=20000 -timeout=60 $(LIBFUZZER)
+	  -dict=$(FUZZ)/$(TARGET_NAME).dict -artifact_prefix=$(FUZZ)/found- -max_len=40960 -timeout=60 $(LIBFUZZER)
 else
 	@echo 'fuzz: SEED=$(SEED)'
-	AMIBOX_FUZZ_SECONDS=$(SECONDS_EACH) AMIBOX_FUZZ_SEED=$(SEED) $(CARGO) test --profile fuzz --test fuzz
+	@AMIBOX_FUZZ_OPTIMISED=1 $(CARGO) test --profile fuzz --test fuzz -- --list $(ONLY) | grep -q ': test$$' || \
+	  { echo "fuzz: no target's name holds '$(ONLY)'" >&2; exit 1; }
+	AMIBOX_FUZZ_OPTIMISED=1 AMIBOX_FUZZ_SECONDS=$(SECONDS_EACH) AMIBOX_FUZZ_SEED=$(SEED) \
+	  $(CARGO) test --profile fuzz --test fuzz -- --test-threads $(JOBS) $(ONLY)
 endif
 
 # Full disks, lost descriptors, stopped clocks and the like, as scripts that need Python 3 and, some of them, root: those that cannot run

@@ -9,6 +9,8 @@ use crate::targets::Target;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
     None,
+    /// Applications, functions and expressions within each other, as deep as they can come.
+    Nested,
     /// What clients send on connections of that name, a conversation each.
     Client(&'static str),
     /// What the server says in AMI, a conversation each.
@@ -65,6 +67,7 @@ fn texts(which: Texts) -> Vec<Vec<u8>> {
     };
     let mut all: Vec<Vec<u8>> = match which {
         Texts::None => Vec::new(),
+        Texts::Nested => crate::switch::nested(),
         Texts::Client(mark) => conversations().map(|text| lines(&text, mark, "\r\n")).collect(),
         Texts::Server => conversations().map(|text| lines(&text, "a<", "\r\n")).collect(),
         Texts::Updates => {

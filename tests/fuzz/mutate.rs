@@ -1,15 +1,20 @@
 //! Mangles texts, the same way for the same seed.
 
+use crate::targets::Target;
+
 /// Where inputs come from.
 pub(crate) struct Mutator {
     random: u64,
+    /// Inputs are cut there.
+    longest: usize,
     corpus: Vec<Vec<u8>>,
     words: &'static [&'static str],
 }
 
 impl Mutator {
-    pub(crate) fn new(seed: u64, corpus: Vec<Vec<u8>>, words: &'static [&'static str]) -> Mutator {
-        Mutator { random: seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15), corpus, words }
+    pub(crate) fn new(seed: u64, corpus: Vec<Vec<u8>>, target: &Target) -> Mutator {
+        let random = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        Mutator { random, longest: target.longest, corpus, words: target.words }
     }
 
     /// The next input.
@@ -19,7 +24,7 @@ impl Mutator {
         for _ in 0..=self.below(most) {
             self.mangle(&mut text);
         }
-        text.truncate(LONGEST);
+        text.truncate(self.longest);
         text
     }
 
@@ -81,7 +86,7 @@ impl Mutator {
                 text.splice(from..end, word.bytes());
             }
         }
-        text.truncate(LONGEST);
+        text.truncate(self.longest);
     }
 
     fn seed(&mut self) -> &[u8] {
@@ -104,9 +109,6 @@ impl Mutator {
         (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
     }
 }
-
-/// Inputs are cut there: what is longer is only slower.
-const LONGEST: usize = 20_000;
 
 const ODD: &[u8] = b"\0\x01\t\n\r !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~\x7f\x80\xc3\xa9\xfe\xff";
 

@@ -29,6 +29,65 @@ pub(crate) fn dialplan(data: &[u8]) {
     play(data, CALLS.as_bytes());
 }
 
+/// Actions as HTTP brings them: no line is too long, and 40 KiB are one action.
+pub(crate) fn requests(data: &[u8]) {
+    let bench = Bench::new(DIALPLAN.as_bytes());
+    let mut now = START;
+    let mut out = Vec::new();
+    let mut message = Message::new();
+    let mut left = MOST_PACKETS;
+    let mut size = 0;
+    for line in data.split(|&byte| byte == b'\n').chain([&b""[..]]) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            size += line.len();
+            if size <= LONGEST_REQUEST {
+                message.push_line(line);
+            }
+            continue;
+        }
+        let whole = std::mem::replace(&mut message, Message::new());
+        size = 0;
+        now += ticks(&whole);
+        if !whole.action().is_some_and(writes_files) {
+            bench.core.run(&bench.session, &whole, WallMicros::new(now), &mut out);
+        }
+        while bench.session.catch_up(&bench.core.bus, &mut out).is_ok_and(|done| !done) {
+            out.clear();
+        }
+        out.clear();
+        left -= 1;
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// What nests, as deep as a request of HTTP can have it.
+pub(crate) fn nested() -> Vec<Vec<u8>> {
+    let call = "Action: Originate\nChannel: Local/wait@x\nAsync: yes\nApplication: ";
+    let deep = |unit: &str| unit.repeat((LONGEST_REQUEST - 200) / unit.len());
+    let mut all: Vec<String> = ["Exec", "TryExec"]
+        .iter()
+        .flat_map(|first| {
+            ["Exec(", "TryExec(", "ExecIf(1?", "ExecIfTime(*,*,*,*?"]
+                .map(|unit| format!("{call}{first}\nData: {}NoOp(x)\n\n@tick 60\n\n", deep(unit)))
+        })
+        .collect();
+    for unit in ["${EVAL(", "${IF(1?", "$[(", "$[!", "$[-", "${A:${", "${LEN(${"] {
+        all.push(format!("Action: Getvar\nVariable: {}\n\n", deep(unit)));
+        all.push(format!("Action: Setvar\nVariable: A\nValue: {}\n\n", deep(unit)));
+        all.push(format!("{call}ExecIf\nData: {}?NoOp(x)\n\n@tick 60\n\n", deep(unit)));
+    }
+    let agi =
+        "Application: AGI\nData: agi:async\nAsync: yes\n\nAction: AGI\nChannel: Local/wait@x-00000000;1\n";
+    all.push(format!(
+        "Action: Originate\nChannel: Local/wait@x\n{agi}Command: EXEC Exec {}\n\n@tick 60\n\n",
+        deep("Exec(")
+    ));
+    all.into_iter().map(String::into_bytes).collect()
+}
+
 fn play(dialplan: &[u8], packets: &[u8]) {
     let bench = Bench::new(dialplan);
     let mut now = START;
@@ -149,6 +208,9 @@ impl Bench {
 
 /// When the servers start: Unix time in microseconds.
 pub(crate) const START: u64 = 1_795_407_482_000_000;
+
+/// The most that a request of HTTP may hold.
+pub(crate) const LONGEST_REQUEST: usize = 40 * 1024;
 
 /// How many packets of an input are played.
 pub(crate) const MOST_PACKETS: usize = 60;

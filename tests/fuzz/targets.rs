@@ -9,6 +9,8 @@ pub(crate) struct Target {
     pub(crate) name: &'static str,
     /// Runs it. A panic is a flaw.
     pub(crate) run: fn(&[u8]),
+    /// Inputs are cut there: what is longer than what is read at once is only slower.
+    pub(crate) longest: usize,
     /// Which texts of the transcripts it begins with.
     pub(crate) texts: Texts,
     /// Others.
@@ -17,11 +19,15 @@ pub(crate) struct Target {
     pub(crate) words: &'static [&'static str],
 }
 
+/// More than any buffer that is read at once.
+const SHORT: usize = 20_000;
+
 /// Every target.
 pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "ami_packets",
         run: wire::packets,
+        longest: SHORT,
         texts: Texts::Client("a>"),
         seeds: &[b"Action: Ping\0x\r\n\r\n", b"\r\n\n\r\r\n"],
         words: &["\r\n", "\n", "\r\n\r\n", "\0", "ActionID: ", "Variable: ", ":"],
@@ -29,6 +35,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "ami_events",
         run: wire::events,
+        longest: SHORT,
         texts: Texts::Server,
         seeds: &[b"Event: A\r\nPrivilege: user,all\r\n\r\n", b""],
         words: &["\r\n", "Event: ", "Privilege: ", ",all", "<none>", ": "],
@@ -36,6 +43,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "ami_filters",
         run: wire::filters,
+        longest: SHORT,
         texts: Texts::None,
         seeds: &[
             b"^Event: (User|Dial).*[[:digit:]]{1,3}$",
@@ -52,6 +60,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "http_heads",
         run: web::heads,
+        longest: SHORT,
         texts: Texts::Client("h>"),
         seeds: &[b"GET / HTTP/1.0\n\n", b"POST /rawman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
         words: &[
@@ -62,6 +71,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "http_bodies",
         run: web::bodies,
+        longest: SHORT,
         texts: Texts::None,
         seeds: &[
             b"c4\r\nabcd\r\n0\r\n\r\nGET /",
@@ -73,6 +83,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "http_multipart",
         run: web::multipart,
+        longest: SHORT,
         texts: Texts::None,
         seeds: &[
             b"multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.txt\"\r\n\r\n\
@@ -87,6 +98,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "http_credentials",
         run: web::credentials,
+        longest: SHORT,
         texts: Texts::None,
         seeds: &[
             b"Digest username=\"admin\", realm=\"asterisk\", nonce=\"0123\", uri=\"/arawman?action=ping\", \
@@ -105,6 +117,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "http_answers",
         run: answers::bodies,
+        longest: SHORT,
         texts: Texts::Server,
         seeds: &[b"Response: Success\r\nA: <b>'\"&\r\na: 2\r\nloose\r\nlast\r\n\r\n", b"Event: \xff\x01\r\n\r\n\r\n"],
         words: &["\r\n", "\r\n\r\n", ": ", "'", "\"", "<", "]]>", "\u{fffd}", "Event: ", "Response: ", "\\", "\0"],
@@ -112,6 +125,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "config_files",
         run: config::files,
+        longest: SHORT,
         texts: Texts::Config,
         seeds: &[
             b"[a](!)\nb = c ; d\n[e](a)\nb => f\\;g\n;-- long\ncomment --; h = i\n#include \"1.conf\"\n@file 1.conf\nj=k\n[a](+)\nl=m\n",
@@ -122,6 +136,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "config_edits",
         run: config::edits,
+        longest: SHORT,
         texts: Texts::Updates,
         seeds: &[
             b"[a](!)\nb = c ; d\n[e](a)\nf => g\n@edit\nAction-000000: Append\nCat-000000: e\nVar-000000: x\nValue-000000: >y;z\n\
@@ -140,6 +155,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "config_folder",
         run: config::folder,
+        longest: SHORT,
         texts: Texts::Config,
         seeds: &[
             b"[general]\nenabled=yes\nbindaddr=::\n[u]\nsecret=x\npermit=10.0.0.0/8\ndeny=0.0.0.0/0.0.0.0\neventfilter(name(A))=\n\
@@ -153,6 +169,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "gateway_packets",
         run: gateway::packets,
+        longest: SHORT,
         texts: Texts::Server,
         seeds: &[
             b"Asterisk Call Manager/9.0.0\r\nResponse: Success\r\nActionID: $ID\r\nEventList: start\r\nMessage: follows\r\n\r\n\
@@ -169,6 +186,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "switch_actions",
         run: switch::actions,
+        longest: SHORT,
         texts: Texts::Client("a>"),
         seeds: &[
             b"Action: Originate\nChannel: Local/echo@x\nContext: x\nExten: dial\nPriority: 1\nAsync: yes\nVariable: A=1,B=2\n\n\
@@ -187,8 +205,25 @@ pub(crate) const TARGETS: &[Target] = &[
         ],
     },
     Target {
+        name: "switch_requests",
+        run: switch::requests,
+        longest: switch::LONGEST_REQUEST,
+        texts: Texts::Nested,
+        seeds: &[
+            b"Action: Originate\nChannel: Local/wait@x\nApplication: TryExec\nData: ExecIf(1?Exec(NoOp(x)):Exec(NoOp(y)))\nAsync: yes\n\n@tick 60\n\n",
+            b"Action: Originate\nChannel: Local/wait@x\nApplication: AGI\nData: agi:async\nAsync: yes\n\n\
+              Action: AGI\nChannel: Local/wait@x-00000000;1\nCommand: EXEC Exec Exec(NoOp(x))\n\n@tick 60\n\n",
+        ],
+        words: &[
+            "Action: ", "\n\n", "Exec(", "TryExec(", "ExecIf(1?", "ExecIfTime(*,*,*,*?", ")", ":", "Gosub(s,1(", "Set(A=", "MSet(", "Data: ",
+            "Command: EXEC Exec ", "Variable: A=", "Application: ", "${EVAL(", "${IF(1?", "$[(", "]", "}", "${", "-(", "!", "@tick 60\n\n",
+            "Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(Exec(", "Originate(Local/wait@x,app,",
+        ],
+    },
+    Target {
         name: "switch_dialplan",
         run: switch::dialplan,
+        longest: SHORT,
         texts: Texts::Dialplans,
         seeds: &[
             b"[x]\nexten => s,1,Set(n=$[${n}+1])\n same => n,GotoIf($[${n}<9]?1)\n same => n,Gosub(sub,1(a,b))\n same => n,Dial(Local/a@x&Local/b@x,5,gU(z))\n\
@@ -209,6 +244,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "switch_expressions",
         run: switch::expressions,
+        longest: SHORT,
         texts: Texts::None,
         seeds: &[
             b"$[1 + 2 * (3 - -4) / 5 % 6]", b"$[\"a b\" = \"a b\" & 1 | !0]", b"$[\"x123\" : \"x([0-9]+)\"]", b"$[1 ? 2 :: 3]",
@@ -227,6 +263,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "switch_policies",
         run: policies::policies,
+        longest: SHORT,
         texts: Texts::Client("a>"),
         seeds: policies::SEEDS,
         words: &[
