@@ -49,6 +49,8 @@ struct Log {
 pub struct Settings {
     /// `timestampevents`: every event tells when it happened.
     pub timestamp: bool,
+    /// `debug`: every event has its number in the log.
+    pub numbered: bool,
     /// `disabledevents`: names of events that nobody is told.
     pub disabled: Vec<Vec<u8>>,
 }
@@ -109,6 +111,9 @@ impl Bus {
             let mut log = self.lock();
             if log.settings.disabled.iter().any(|name| name == event.name()) {
                 return;
+            }
+            if log.settings.numbered {
+                event.number(log.base + log.events.len() as u64);
             }
             if log.settings.timestamp {
                 event.stamp(at);
@@ -369,13 +374,13 @@ mod tests {
     #[test]
     fn settings_stamp_and_silence() {
         let bus = Bus::new().unwrap();
-        bus.configure(Settings { timestamp: true, disabled: vec![b"Quiet".to_vec()] });
+        bus.configure(Settings { timestamp: true, disabled: vec![b"Quiet".to_vec()], numbered: true });
         bus.publish(event("Quiet"), SwitchMicros::new(5));
         bus.publish(event("Loud"), SwitchMicros::new(5));
         assert_eq!(bus.head(), 1);
         assert_eq!(
             bus.batch(0).unwrap().text,
-            b"Event: Loud\r\nPrivilege: user,all\r\nTimestamp: 0.000005\r\n\r\n"
+            b"Event: Loud\r\nPrivilege: user,all\r\nTimestamp: 0.000005\r\nSequenceNumber: 0\r\n\r\n"
         );
     }
 

@@ -29,8 +29,6 @@ counters! {
     denied " Actions denied for want of a permission class, or of a login.",
     denied_by_policy " Actions denied by allowaction or allowfunctions of their user.",
     rate_limited " Actions refused because their user had run as many as its actionrate lets it.",
-    events_published " Events that were published and not disabled.",
-    events_delivered " Events sent, each counted for every session that got it.",
     slow_disconnects " Listeners disconnected because their socket took nothing for their writetimeout.",
     overrun_disconnects " Listeners disconnected because they fell behind the event log.",
     http_events_lost " Events that HTTP sessions did not fetch before the log let them go.",

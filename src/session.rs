@@ -15,6 +15,7 @@ use crate::ami::filter::{Filter, Filters};
 use crate::ami::{Classes, Event};
 use crate::bus::{Batch, Bus, Overrun};
 use crate::config::manager::User;
+use crate::metrics::Counter;
 use crate::net::Stream;
 use crate::time::SwitchMicros;
 
@@ -69,6 +70,8 @@ struct State {
     /// Since when its socket has taken nothing.
     slow_since: Option<Instant>,
     delivered: u64,
+    /// What all sessions of a server have been sent together.
+    total: Arc<Counter>,
 }
 
 /// How far a session has been told: the next event, and how much of it a full socket has taken already.
@@ -246,7 +249,7 @@ impl Session {
         let mut state = self.lock();
         for event in std::mem::take(&mut state.own) {
             out.extend_from_slice(event.text());
-            state.delivered += 1;
+            state.count(1);
         }
     }
 
@@ -265,7 +268,7 @@ impl Session {
             let batch = bus.batch(state.cursor.place)?;
             out.extend_from_slice(&batch.text[batch.span(0)][state.cursor.offset..]);
             state.cursor = Cursor { place: state.cursor.place + 1, offset: 0 };
-            state.delivered += 1;
+            state.count(1);
         }
         Ok(())
     }
@@ -275,7 +278,7 @@ impl Session {
         let mut state = self.lock();
         for event in std::mem::take(&mut state.own) {
             out.extend_from_slice(event.text());
-            state.delivered += 1;
+            state.count(1);
         }
         let start = out.len();
         while state.cursor.place < bus.head() {
@@ -290,7 +293,7 @@ impl Session {
             for (index, (event, _)) in batch.events.iter().enumerate() {
                 if state.passes(event) {
                     out.extend_from_slice(&batch.text[batch.span(index)]);
-                    state.delivered += 1;
+                    state.count(1);
                 }
             }
             state.cursor.place = batch.end();
@@ -391,6 +394,12 @@ impl State {
         self.sees = self.login.as_ref().map_or(Classes::NONE, |login| login.read.intersection(seen));
     }
 
+    /// So many events more have been sent to it.
+    fn count(&mut self, events: u64) {
+        self.delivered += events;
+        self.total.add(events);
+    }
+
     fn passes(&self, event: &Event) -> bool {
         self.sees.intersects(event.classes()) && (self.filters.is_empty() || self.filters.pass(event))
     }
@@ -434,7 +443,7 @@ impl State {
         let sent = if count == 0 && stream.is_flushed() { 0 } else { stream.send(&parts[..count])? };
         if sent == total {
             self.cursor = Cursor { place: batch.first + last as u64, offset: 0 };
-            self.delivered += passed;
+            self.count(passed);
             return Ok(stream.is_flushed());
         }
         self.advance(batch, sent);
@@ -452,7 +461,7 @@ impl State {
                     return;
                 }
                 sent -= left;
-                self.delivered += 1;
+                self.count(1);
             }
             self.cursor = Cursor { place: self.cursor.place + 1, offset: 0 };
         }
@@ -465,6 +474,8 @@ pub struct Sessions(Arc<Mutex<Table>>);
 
 #[derive(Default)]
 struct Table {
+    /// How many events have been sent to all of them, those that are gone too.
+    delivered: Arc<Counter>,
     last: u64,
     all: BTreeMap<u64, Arc<Session>>,
     /// What [`Sessions::all`] gave last, until something changes.
@@ -482,9 +493,15 @@ impl Sessions {
         let mut table = self.lock();
         table.last += 1;
         let session = Arc::new(make(table.last));
+        session.lock().total = Arc::clone(&table.delivered);
         table.all.insert(session.id, Arc::clone(&session));
         table.snapshot = None;
         session
+    }
+
+    /// How many events have been sent to sessions, each counted for every session that got it.
+    pub fn delivered(&self) -> u64 {
+        self.lock().delivered.get()
     }
 
     /// Takes a session out.

@@ -80,9 +80,9 @@ pub(super) const ACTIONS: &[Row] = &[
         ActionSpec::new(
             "BridgeTechnologySuspend",
             Classes::NONE,
-            "Suspend a bridge technology.",
+            "Mark a bridge technology as suspended.",
             NAME,
-            "The list shows it as suspended from then on. Bridges that are up stay as they are.",
+            "The list shows it as suspended from then on, and nothing else changes: bridges here carry no sound, and are made as before.",
         ),
         suspend,
     ),
@@ -90,7 +90,7 @@ pub(super) const ACTIONS: &[Row] = &[
         ActionSpec::new(
             "BridgeTechnologyUnsuspend",
             Classes::NONE,
-            "Permit a suspended bridge technology again.",
+            "Mark a bridge technology as not suspended.",
             NAME,
             "The list shows it as not suspended from then on. It succeeds as well where it was not.",
         ),

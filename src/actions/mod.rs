@@ -143,7 +143,6 @@ impl Core {
 
     /// Publishes an event that happens at that time, by [`Switch::time`].
     pub fn publish(&self, event: crate::ami::Event, at: SwitchMicros) {
-        self.metrics.events_published.count();
         self.bus.publish(event, at);
     }
 
@@ -164,6 +163,7 @@ impl Core {
         let settings = crate::bus::Settings {
             timestamp: manager.timestampevents,
             disabled: manager.disabledevents.clone(),
+            numbered: manager.debug,
         };
         self.bus.configure(settings);
     }
@@ -257,6 +257,7 @@ impl<'a> Call<'a> {
             write: self.login.map(|login| login.write).unwrap_or_default(),
             now: self.now,
             refuses_functions: self.login.is_some_and(|login| login.user.policy.refuses_functions),
+            variables: self.login.map(|login| login.user.setvar.as_slice()).unwrap_or_default(),
             presence: self.presence,
         }
     }

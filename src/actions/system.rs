@@ -62,7 +62,9 @@ pub(super) const ACTIONS: &[Row] = &[
             "Tell the settings of the server.",
             &[],
             "Answers with the versions of the protocol and of the dialect that is spoken, the system's name, and the limits that \
-             asterisk.conf sets; a limit of 0 is none.",
+             asterisk.conf sets to calls (maxcalls, maxload); a limit of 0 is none. Of a \
+             process of Asterisk's there is nothing to tell: CoreRunUser and CoreRunGroup are empty, CoreMaxFilehandles is 0, \
+             CoreRealTimeEnabled No and CoreCDRenabled Yes, always.",
         ),
         core_settings,
     ),

@@ -83,6 +83,16 @@ impl Event {
         }
     }
 
+    /// Gives it its number among all events, as `debug` of manager.conf asks for. It is to come before [`Event::stamp`], whose
+    /// line stands above this one.
+    pub fn number(&mut self, number: u64) {
+        if self.head > 0 {
+            let line = format!("SequenceNumber: {number}\r\n");
+            let at = self.head as usize;
+            self.bytes.splice(at..at, line.into_bytes());
+        }
+    }
+
     /// Ends it: the blank line is there now, and nothing is added any more.
     #[must_use]
     pub fn finish(mut self) -> Event {

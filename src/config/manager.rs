@@ -39,7 +39,7 @@ pub struct Manager {
     pub brokeneventsaction: bool,
     /// `channelvars`: variables that events about channels carry. Default: none.
     pub channelvars: Vec<Vec<u8>>,
-    /// `debug`: whether to log more. Default: no.
+    /// `debug`: whether events carry a SequenceNumber, which tells where one is missing. Default: no.
     pub debug: bool,
     /// `authtimeout`, in seconds: how long a connection may go without a login. Default: 30.
     pub authtimeout: Duration,

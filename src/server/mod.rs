@@ -5,6 +5,7 @@ mod clock;
 mod dispatch;
 mod http;
 mod listen;
+mod load;
 mod presence;
 mod reading;
 
@@ -108,6 +109,7 @@ impl Daemon {
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
                 let switch = Embedded::new(plan, astdb, bus, random(), clock::now());
                 switch.set_modules(modules);
+                switch.set_load(load::average);
                 switch.start_clock(Arc::new(clock::read))?;
                 Ok(Box::new(switch))
             }

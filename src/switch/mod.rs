@@ -215,6 +215,8 @@ pub struct Caller<'a> {
     pub write: Classes,
     /// When, by [`Switch::time`].
     pub now: SwitchMicros,
+    /// `setvar` of the user, by name and value: variables of every channel that it originates.
+    pub variables: &'a [(Vec<u8>, Vec<u8>)],
     /// Whether its user's policy refuses dialplan functions that the action does not spell out itself.
     pub refuses_functions: bool,
     /// Whether it still waits for the answer: for whatever takes its time.

@@ -131,6 +131,7 @@ fn ticks(message: &Message) -> u64 {
 pub(crate) fn expressions(data: &[u8]) {
     let switch = Embedded::default();
     let caller = Caller {
+        variables: &[],
         user: b"ops",
         write: Classes::ALL,
         now: SwitchMicros::new(START),

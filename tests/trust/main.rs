@@ -7,6 +7,7 @@
 mod browsers;
 mod budget;
 mod clocks;
+mod honesty;
 mod http_admission;
 mod http_framing;
 mod loops;

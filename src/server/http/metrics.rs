@@ -13,6 +13,10 @@ pub(super) fn page(core: &Core) -> Answer {
         core.metrics.all().into_iter().map(|(name, help, value)| Figure::counter(name, help, value));
     let mut figures: Vec<Figure> = counters.collect();
     let (kept, calls) = (core.bus.kept(0), core.switch.calls());
+    let published = "Events published, those of disabledevents aside.";
+    figures.push(Figure::counter("events_published", published, core.bus.head()));
+    let delivered = "Events sent, each counted for every session that got it.";
+    figures.push(Figure::counter("events_delivered", delivered, core.sessions.delivered()));
     figures.push(Figure::gauge("sessions", "Sessions that there are.", core.sessions.all().len() as u64));
     figures.push(Figure::gauge(
         "event_log_events",

@@ -73,11 +73,9 @@ const UNUSED: &[&str] = &[
 /// The records of a channel.
 #[derive(Debug, Default)]
 pub(crate) struct Cdrs {
-    /// Those that are closed: another call has begun.
+    /// Those before it: another call has begun, or ForkCDR has begun another record.
     closed: Vec<Record>,
     own: Record,
-    /// What the dialplan has set.
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A record.
@@ -93,14 +91,17 @@ struct Record {
     application: Vec<u8>,
     data: Vec<u8>,
     disposition: Option<&'static str>,
+    /// What the dialplan has set.
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Cdrs {
     /// Sets a field of the dialplan's own.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
-        self.fields.retain(|(own, _)| own != name);
-        if self.fields.len() < MAX_FIELDS {
-            self.fields.push((name.to_vec(), value.to_vec()));
+        let fields = &mut self.own.fields;
+        fields.retain(|(own, _)| own != name);
+        if fields.len() < MAX_FIELDS {
+            fields.push((name.to_vec(), value.to_vec()));
         }
     }
 }
@@ -174,6 +175,30 @@ impl Engine {
         }
     }
 
+    /// Begins another record beside the one that there is, which stays open until the channel ends. Options: `e` ends the old one
+    /// now, `r` lets the times of the new one begin now, `a` lets that of its answer do so, `v` copies none of the fields that the
+    /// dialplan has set.
+    pub(crate) fn cdr_fork(&mut self, id: ChannelId, options: &[u8]) {
+        let (now, has) = (self.now, |option: u8| options.contains(&option));
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.cdr.closed.len() >= MAX_RECORDS {
+            return;
+        }
+        let mut next = channel.cdr.own.clone();
+        if has(b'r') {
+            next.start = now;
+        }
+        if has(b'r') || has(b'a') {
+            next.answer = next.answer.map(|_| now);
+        }
+        if has(b'v') {
+            next.fields.clear();
+        }
+        let mut old = std::mem::replace(&mut channel.cdr.own, next);
+        old.end = has(b'e').then_some(now);
+        channel.cdr.closed.push(old);
+    }
+
     /// A channel ends: its records are told.
     pub(crate) fn cdr_ended(&mut self, id: ChannelId) {
         let now = self.now;
@@ -232,7 +257,7 @@ impl Engine {
             .header("UniqueID", &channel.uniqueid)
             .header("UserField", &channel.user_field);
         for (field, header) in &self.settings.cdr.mappings {
-            let value = channel.cdr.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(field));
+            let value = record.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(field));
             let header = String::from_utf8_lossy(header);
             event.header(&header, value.map(|(_, value)| value.as_slice()).unwrap_or_default());
         }
@@ -295,7 +320,7 @@ impl Engine {
             b"linkedid" => channel.linkedid.clone(),
             b"userfield" => channel.user_field.clone(),
             name => {
-                let own = channel.cdr.fields.iter().find(|(own, _)| own == name);
+                let own = record.fields.iter().find(|(own, _)| own == name);
                 own.map(|(_, value)| value.clone()).unwrap_or_default()
             }
         }

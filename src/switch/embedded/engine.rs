@@ -41,6 +41,10 @@ pub(crate) struct Engine {
     pub(crate) ids: Ids,
     /// Which modules are loaded: a function whose module is not is gone.
     pub(crate) modules: Modules,
+    /// Tells the machine's load average, where `maxload` asks for it and it can be had.
+    pub(crate) load: fn() -> Option<f64>,
+    /// It was above `maxload` when the last call was asked for.
+    pub(crate) overloaded: bool,
     /// What the functions of the database reach.
     pub(crate) astdb: Arc<Store>,
     /// Something was written to it of late.
@@ -143,6 +147,8 @@ impl Engine {
             originates: Calls::default(),
             ids: Ids::new(seed),
             modules: Modules::default(),
+            load: || None,
+            overloaded: false,
             astdb,
             wrote: false,
             called: None,

@@ -91,6 +91,7 @@ mod tests {
         message.push_line(b"Variable: CALLERID(name)=x,A=${CUT(LEN(b),1)}");
         message.push_line(b"Data: ((( (x)");
         let caller = |refuses_functions, write| Caller {
+            variables: &[],
             user: b"u",
             write,
             now: SwitchMicros::new(0),

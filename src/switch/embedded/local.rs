@@ -56,13 +56,32 @@ impl Engine {
         origin: Origin,
     ) -> Result<ChannelId, u8> {
         let too_many = self.settings.max_calls.is_some_and(|most| self.active_calls() >= u64::from(most));
-        if too_many || self.channels.len() >= self.settings.max_channels || !self.may_have_channels(&origin) {
+        if too_many
+            || self.is_overloaded()
+            || self.channels.len() >= self.settings.max_channels
+            || !self.may_have_channels(&origin)
+        {
             return Err(causes::CONGESTION);
         }
         if target.technology.eq_ignore_ascii_case(b"Local") {
             return self.request_local(&target.resource, requestor, ids, &origin);
         }
         self.request_device(target, requestor, ids, &origin)
+    }
+
+    /// Whether the machine has more to do than `maxload` allows: then calls that are up go on, and there are no others.
+    fn is_overloaded(&mut self) -> bool {
+        let Some(most) = self.settings.max_load else { return false };
+        let load = (self.load)();
+        let is = load.is_some_and(|load| load > most);
+        if is && !self.overloaded {
+            let load = load.unwrap_or_default();
+            log::warn!(
+                "the load average is {load:.2}, above maxload = {most}: new calls are refused until it falls"
+            );
+        }
+        self.overloaded = is;
+        is
     }
 
     fn request_local(

@@ -308,6 +308,11 @@ impl Embedded {
         self.shared.lock().engine.modules = modules;
     }
 
+    /// Says how the machine's load average is found out, for `maxload` of asterisk.conf. It may not block.
+    pub fn set_load(&self, load: fn() -> Option<f64>) {
+        self.shared.lock().engine.load = load;
+    }
+
     /// Starts the thread that does what is due when its time comes, by the machine's steady clock; what its other clock says is
     /// published. Where the clock is a virtual one there is nothing to start.
     ///

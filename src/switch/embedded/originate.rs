@@ -36,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) timeout: u64,
     pub(crate) caller: Party,
     pub(crate) account: Vec<u8>,
+    /// `setvar` of the user who asks: what the request itself says of the same name counts before it.
+    pub(crate) presets: Vec<(Vec<u8>, Vec<u8>)>,
     /// In the order in which they were given.
     pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) ids: WantedIds,
@@ -161,6 +163,16 @@ impl Engine {
             event.header("Extension", exten).header("Application", "AppDial2");
             event.header("AppData", "(Outgoing Line)");
         });
+        // What manager.conf says is the operator's own: no limit of the client's holds for it.
+        for (name, value) in &request.presets {
+            match super::dialplan::substitute::as_function(name) {
+                Some(_) => {
+                    let mut asking = super::scope::Asking::configuration(self, id);
+                    let _ = super::dialplan::assign(name, value, &mut asking);
+                }
+                None => self.set_channel_variable(id, name, value),
+            }
+        }
         // The last one is set first. (calls/originate-early-media, NOTES.)
         for (name, value) in request.variables.iter().rev() {
             match super::dialplan::substitute::as_function(name) {

@@ -34,7 +34,7 @@ impl<'e> Asking<'e> {
     }
 
     /// The configuration asks of a channel, whatever that runs.
-    fn configuration(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
+    pub(crate) fn configuration(engine: &'e mut Engine, id: ChannelId) -> Asking<'e> {
         Asking { engine, channel: Some(id), trusted: true, limits: Limits::default(), lost: None }
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) sound_time: u64,
     /// `maxcalls` of asterisk.conf: with so many calls there are no others.
     pub(crate) max_calls: Option<u32>,
+    /// `maxload` of asterisk.conf: above that load average there are no other calls either.
+    pub(crate) max_load: Option<f64>,
     /// How many channels there may be at once.
     pub(crate) max_channels: usize,
     pub(crate) test: TestMode,
@@ -69,6 +71,7 @@ impl Default for Settings {
             voicemail: Voicemail::default(),
             sound_time: 1_000_000,
             max_calls: None,
+            max_load: None,
             max_channels: MAX_CHANNELS,
             test: TestMode::default(),
         }
@@ -87,6 +90,7 @@ pub(crate) fn load(
         live_dangerously: config.asterisk.live_dangerously,
         channelvars: config.manager.channelvars.clone(),
         max_calls: config.asterisk.maxcalls,
+        max_load: config.asterisk.maxload,
         voicemail: config.voicemail.clone(),
         test: config.amibox.test,
         ..Settings::default()

@@ -122,6 +122,7 @@ impl Inner {
         let engine = Engine::new(settings, dialplan, astdb, start.seed, now);
         let old = std::mem::replace(&mut self.engine, engine);
         self.engine.modules = old.modules;
+        self.engine.load = old.load;
         self.engine.portion = old.portion;
         self.engine.originates.succeed(old.originates);
         self.life += 1;

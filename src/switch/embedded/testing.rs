@@ -76,6 +76,7 @@ impl Stage {
 
     fn caller(&self) -> Caller<'static> {
         Caller {
+            variables: &[],
             user: b"ops",
             write: self.write,
             now: SwitchMicros::new(self.switch.now()),

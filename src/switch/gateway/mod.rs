@@ -115,6 +115,15 @@ pub fn prepare(config: &Config) -> (Plan, Vec<Complaint>) {
             }
         }
     }
+    for (key, is_set) in
+        [("maxcalls", config.asterisk.maxcalls.is_some()), ("maxload", config.asterisk.maxload.is_some())]
+    {
+        if is_set {
+            let text =
+                format!("{key} has no effect with switch = gateway: the servers have limits of their own");
+            complaints.push(Complaint::warning(&config.dir.join("asterisk.conf"), 0, text));
+        }
+    }
     (plan, complaints)
 }
 
@@ -227,6 +236,8 @@ impl Switch for Gateway {
             return reply.error(refusal);
         }
         let servers = self.shared.servers();
+        let with_variables = request::with_variables(message, caller.variables);
+        let message = with_variables.as_ref().unwrap_or(message);
         if let Some(refusal) = request::refusal(message) {
             return reply.error(refusal);
         }

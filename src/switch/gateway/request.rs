@@ -17,6 +17,28 @@ pub(super) fn refusal(message: &Message) -> Option<&'static str> {
     (lines > MAX_LINES).then_some("Too many headers for the server: 126 may go with Action and ActionID")
 }
 
+/// An Originate with the variables that its user's `setvar` gives every channel; `None` for what needs none. They come last, for
+/// a server sets the last variable first: what the client says of the same name counts.
+pub(super) fn with_variables(message: &Message, variables: &[(Vec<u8>, Vec<u8>)]) -> Option<Message> {
+    let is_originate = message.action().is_some_and(|action| action.eq_ignore_ascii_case(b"Originate"));
+    if variables.is_empty() || !is_originate {
+        return None;
+    }
+    let mut message = message.clone();
+    for (name, value) in variables {
+        let mut line = [b"Variable: ", name.as_slice(), b"="].concat();
+        for &byte in value {
+            // A comma would begin another variable.
+            if matches!(byte, b',' | b'\\' | b'"') {
+                line.push(b'\\');
+            }
+            line.push(byte);
+        }
+        message.push_line(&line);
+    }
+    Some(message)
+}
+
 /// The bytes of a client's action for a server. There is one Action line, the one that the gate has looked at, and one
 /// ActionID; the `Server` line was for us.
 pub(super) fn render(action: &[u8], message: &Message, id: &OurId) -> Vec<u8> {
@@ -82,6 +104,24 @@ mod tests {
         check(&["Action: A", "ActionID: 1", "Server: x"], 126, 10, false);
         check(&["Action: A"], 1, LONGEST_LINE, false);
         check(&["Action: A"], 1, LONGEST_LINE + 1, true);
+    }
+
+    #[test]
+    fn an_originate_has_the_variables_of_its_user() {
+        let check = |line: &str, expect: Option<&str>| {
+            let mut message = Message::new();
+            message.push_line(line.as_bytes());
+            let variables = [(b"A".to_vec(), b"1".to_vec()), (b"B".to_vec(), b"x,\"y\\".to_vec())];
+            let lines = super::with_variables(&message, &variables).map(|message| {
+                let lines =
+                    message.lines().skip(1).map(|line| String::from_utf8_lossy(line.text).into_owned());
+                lines.collect::<Vec<_>>().join("|")
+            });
+            assert_eq!(lines.as_deref(), expect, "{line}");
+            assert!(super::with_variables(&message, &[]).is_none());
+        };
+        check("Action: originate", Some("Variable: A=1|Variable: B=x\\,\\\"y\\\\"));
+        check("Action: Ping", None);
     }
 
     #[test]

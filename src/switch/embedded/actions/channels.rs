@@ -314,9 +314,11 @@ pub(super) const ACTIONS: &[Row] = &[
         ActionSpec::new(
             "LocalOptimizeAway",
             Classes::SYSTEM.and(Classes::CALL),
-            "Let a Local channel be taken out of the way.",
+            "Permit that a Local channel is optimized away.",
             &[CHANNEL],
-            "It may be optimized away from then on, when both its halves are in bridges.",
+            "Permits what /n in the channel's name forbids. Once both halves are in bridges the events LocalOptimizationBegin and \
+             LocalOptimizationEnd follow, and the latter says Success: No: this switch keeps the halves, which carry no sound and \
+             so are in nobody's way.",
         ),
         optimize_away,
     ),

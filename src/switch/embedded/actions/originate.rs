@@ -66,6 +66,7 @@ fn originate(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         timeout: timeout * 1000,
         caller: callerid::parse(ask.value("CallerID")),
         account: ask.value("Account").to_vec(),
+        presets: ask.caller.variables.to_vec(),
         variables: variables(ask),
         ids: WantedIds {
             channel: ask.value("ChannelId").to_vec(),

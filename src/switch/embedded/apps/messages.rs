@@ -64,10 +64,17 @@ pub(super) const APPS: &[App] = &[
     App::new("CELGenUserEvent", "name[,extra]", "Publishes a CEL event of one's own.", cel_event),
     App::new("DumpChan", "", "Writes what is known of the channel into the log.", dump),
     App::new("MessageSend", "to[,from]", "Sends a text message; there is no way to send one.", message_send),
-    App::new("ForkCDR", "[options]", "Begins another call record.", |_, _, _| Flow::Next),
+    App::new(
+        "ForkCDR",
+        "[options]",
+        "Begins another call record beside the one that there is.",
+        |engine, id, data| {
+            engine.cdr_fork(id, data);
+            Flow::Next
+        },
+    ),
     App::new("ResetCDR", "[options]", "Begins the call record anew.", |engine, id, _| {
         engine.cdr_reset(id);
         Flow::Next
     }),
-    App::new("NoCDR", "", "Makes no call record.", |_, _, _| Flow::Next),
 ];

@@ -9,5 +9,6 @@ mod dial;
 mod held;
 mod limits;
 mod queues;
+mod settings;
 mod specials;
 mod transfers;

@@ -237,3 +237,20 @@ fn a_digit_code_parks_the_other_one() {
     stage.pass(1000);
     assert_eq!(bridges(&mut stage), [format!("{ALICE} {BOB}")]);
 }
+
+#[test]
+fn the_code_of_features_conf_gives_an_attended_transfer_up() {
+    // While the target rings, and once it has answered.
+    for wait in [100, 2000] {
+        let mut stage = talk();
+        transfer(&mut stage, "Atxfer", ALICE, "carol");
+        stage.pass(wait);
+        for digit in "*1".chars() {
+            stage.ask(&format!("Action: PlayDTMF\nChannel: {ALICE}\nDigit: {digit}\nReceive: yes\n"));
+            stage.pass(200);
+        }
+        stage.pass(500);
+        assert_eq!(bridges(&mut stage), [format!("{ALICE} {BOB}")], "after {wait} ms");
+        assert_eq!(stage.command("core show channels count")[0], "2 active channels");
+    }
+}
