@@ -48,7 +48,7 @@ def main():
     check(server.panics() == 0, "a panic")
     probe.stop()
     check(server.stop() == 0, "SIGTERM")
-    return f"{len(held)} let in, {refused} refused at {numbers['fds']} of {limit} descriptors, {ok} logins behind it, " \
+    return f"{len(held)} let in or waiting, {refused} refused at {numbers['fds']} of {limit} descriptors, {ok} logins behind it, " \
            f"processor {busy:.0%}, log {lines} lines"
 
 

@@ -43,6 +43,7 @@ def main():
     kept.append(("after", "k", "v"))
     answer = update(ami, 6)
     check("Success" in answer, f"UpdateConfig when there is room again: {answer!r}")
+    time.sleep(1.5)
     figures = check_honest(probe.stop())
     check(server.panics() == 0, "a panic")
     lines = server.log().count("\n")

@@ -34,6 +34,7 @@ def main():
         check("Error" in answer, f"a read-only folder takes a value: {answer!r}")
     ami.ok("Ping")
     check(server.panics() == 0, "a panic")
+    time.sleep(1.5)
     figures = check_honest(probe.stop())
     code = server.stop()
     check(code == 0, f"SIGTERM: {code}")
