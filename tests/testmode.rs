@@ -206,7 +206,8 @@ fn a_dialplan_that_runs_in_circles_holds_nobody_up() {
     let (mut tester, mut other) = (log_in(&server, "caller"), log_in(&server, "tester"));
     tester.send("Action: Events\nEventMask: off");
     assert!(tester.answer(ANSWER_LIMIT).is_success());
-    let call = "Action: Originate\nChannel: Local/104@office\nApplication: Wait\nData: 1\nAsync: yes";
+    // It runs a hundred steps a second as long as it may ring.
+    let call = "Action: Originate\nChannel: Local/104@office\nApplication: Wait\nData: 1\nTimeout: 3600000\nAsync: yes";
     assert!(tester.ask(call).is_success());
     let answer = other.ask("Action: TestAdvance\nSeconds: 86400");
     assert!(answer.is_error() && answer.text().contains("smaller steps"), "{}", answer.text());

@@ -154,7 +154,7 @@ impl Gateway {
         let number = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let upstream = Arc::new(Upstream::new(number, settings, tls, Arc::clone(&self.shared.ids))?);
         let (running, shared) = (Arc::clone(&upstream), Arc::clone(&self.shared));
-        let name = format!("upstream {number}");
+        let name = format!("upstream {}", upstream.name().escape_ascii());
         thread::Builder::new()
             .name(name)
             .stack_size(STACK)
