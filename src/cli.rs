@@ -210,8 +210,8 @@ usage: amibox [options]                     serve
 const FOOT: &str = "
 It stays in the foreground and logs to standard error. RUST_LOG sets how much: error, warn, info
 (default), debug or trace. SIGHUP reads the configuration again; SIGTERM and SIGINT shut it down.
-Exit status: 0 after a shutdown, 2 if the configuration cannot be used, 1 for everything else, such as
-an address that another program uses.
+Exit status: 0 after a shutdown, 2 if the configuration cannot be used, 70 after a fault of its own, 1 for
+everything else, such as an address that another program uses.
 ";
 
 const PASSWD_HELP: &str = "\

@@ -265,7 +265,7 @@ fn a_reload_brings_and_takes_servers_and_disturbs_no_other() {
     // A mistake changes nothing.
     reload(
         both().upstream("c", 1, "tls = perhaps\npool = many\ntlscafile = nowhere.pem\ntls = yes"),
-        "stays",
+        "keeping the running configuration",
     );
     assert!(client.ask("Action: StrangeDo\nServer: b").is_success());
 
