@@ -6,6 +6,7 @@
 
 mod browsers;
 mod budget;
+mod chromium;
 mod clocks;
 mod honesty;
 mod http_admission;
