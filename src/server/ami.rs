@@ -39,7 +39,17 @@ pub(crate) fn serve(core: &Core, places: &Places, stream: Stream) {
             }
             session
         }
-        Entered::Refused(_) => return close(core, peer, "no more from its network"),
+        Entered::Refused(session) => {
+            close(core, peer, "no more from its network");
+            // Over TLS the client learns of it as it would without: an end behind the handshake, for as many as linger.
+            if let Some(stream) = session.stream().filter(|stream| stream.is_tls())
+                && let Some(_place) = places.lingering()
+            {
+                let _ = stream.handshake(Instant::now() + REFUSED_HANDSHAKE);
+                session.end();
+            }
+            return;
+        }
     };
     core.metrics.connections.count();
     let _guard = Guard { core, session: &session };
@@ -360,6 +370,9 @@ fn new_waker(places: &Places) -> Option<(Arc<Waker>, Place)> {
 /// The input buffer of a quiet connection, and of one that sends as fast as it can. The small one holds any line.
 const SMALL_INPUT: usize = crate::ami::decode::MAX_LINE;
 const LARGE_INPUT: usize = 32 * 1024;
+
+/// How long the handshake of a connection may take that is closed behind it.
+const REFUSED_HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// How much answer is gathered before it is written, when more requests wait behind.
 const FLUSH: usize = 64 * 1024;

@@ -95,7 +95,7 @@ pub(super) struct Places {
     ami: Arc<AtomicUsize>,
     http: Arc<AtomicUsize>,
     wakers: Arc<AtomicUsize>,
-    /// Connections that have had their last answer and linger for the client to read it.
+    /// Connections that have had their last answer and linger for the client to read it, or are refused and shake hands first.
     lingering: Arc<AtomicUsize>,
 }
 
@@ -126,7 +126,7 @@ impl Places {
 
     /// For a connection that lingers.
     pub(super) fn lingering(&self) -> Option<Place> {
-        Place::take(&self.lingering, (self.capacity.ami / 16).min(MOST_LINGERING))
+        Place::take(&self.lingering, (self.capacity.ami / 32).clamp(1, MOST_LINGERING))
     }
 }
 
@@ -229,7 +229,7 @@ const MOST: usize = 200_000;
 /// The places for HTTP: ten times the default of `sessionlimit`.
 const MOST_HTTP: usize = 1000;
 
-/// Past so many, a connection is closed at once after its last answer.
+/// Past so many, a connection is closed at once after its last answer, or without a handshake.
 const MOST_LINGERING: usize = 64;
 
 #[cfg(test)]

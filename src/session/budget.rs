@@ -50,9 +50,9 @@ fn thread_time() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
-/// A session may spend a quarter of a processor in the long run, and so much at once beyond it. Ten ordinary filters spend
+/// A session may spend a tenth of a processor in the long run, and so much at once beyond it. Ten ordinary filters spend
 /// a microsecond on an ordinary event: a thousand events a second are a hundredth of that. One past it is ended.
-const EVERY: u32 = 4;
+const EVERY: u32 = 10;
 const MOST: Duration = Duration::from_secs(2);
 
 /// The clocks are looked at once in so many bytes: often enough, as the dearest expression takes some ten milliseconds for
@@ -71,8 +71,8 @@ mod tests {
         };
         assert!(add(2000, 0));
         assert!(!add(1, 0));
-        assert!(add(999, 4000));
-        assert!(!add(1, 4003));
+        assert!(add(999, 10_000));
+        assert!(!add(1, 10_003));
         assert!(add(2000, 1_000_000));
         assert!(!add(1, 1_000_000));
     }
