@@ -378,6 +378,7 @@ impl Session {
                 if !sees.intersects(event.classes()) {
                     continue;
                 }
+                budget.next_event();
                 let passes = {
                     let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                     filters.pass_while(event, |bytes| budget.spend(bytes) && !self.is_ended())

@@ -9,6 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     spent: Duration,
+    /// What the event at hand has cost.
+    event: Duration,
     /// When `spent` was right.
     at: Option<Instant>,
     /// What the thread's processor clock said then.
@@ -21,6 +23,11 @@ impl Budget {
     /// A thread begins: only what it does from here on counts.
     pub(super) fn begin(&mut self) {
         self.cpu = thread_time();
+    }
+
+    /// Another event is at hand.
+    pub(super) fn next_event(&mut self) {
+        self.event = Duration::ZERO;
     }
 
     /// So much text is about to be held against a filter; `false` once too much has been spent.
@@ -40,7 +47,8 @@ impl Budget {
     fn add(&mut self, used: Duration, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.at.replace(now).unwrap_or(now));
         self.spent = self.spent.saturating_sub(passed / EVERY) + used;
-        self.spent <= MOST
+        self.event += used;
+        self.spent <= MOST && self.event <= MOST_PER_EVENT
     }
 }
 
@@ -55,6 +63,9 @@ fn thread_time() -> Duration {
 const EVERY: u32 = 10;
 const MOST: Duration = Duration::from_secs(2);
 
+/// What one event may cost: a hundred filters of the usual kind take a hundredth of it for the largest event.
+const MOST_PER_EVENT: Duration = Duration::from_millis(500);
+
 /// The clocks are looked at once in so many bytes: often enough, as the dearest expression takes some ten milliseconds for
 /// them, and too seldom to be felt.
 const BETWEEN_MEASURES: usize = 4096;
@@ -67,14 +78,23 @@ mod tests {
     fn what_is_spent_comes_back_with_time() {
         let (mut budget, start) = (Budget::default(), Instant::now());
         let mut add = |used: u64, after: u64| {
+            budget.next_event();
             budget.add(Duration::from_millis(used), start + Duration::from_millis(after))
         };
-        assert!(add(2000, 0));
+        assert!((0..4).all(|_| add(500, 0)));
         assert!(!add(1, 0));
-        assert!(add(999, 10_000));
-        assert!(!add(1, 10_003));
-        assert!(add(2000, 1_000_000));
-        assert!(!add(1, 1_000_000));
+        assert!(add(499, 5000));
+        assert!(!add(2, 5000));
+        assert!(add(500, 1_000_000));
+    }
+
+    #[test]
+    fn one_event_does_not_cost_it_all() {
+        let (mut budget, now) = (Budget::default(), Instant::now());
+        assert!(budget.add(Duration::from_millis(500), now));
+        assert!(!budget.add(Duration::from_millis(1), now));
+        budget.next_event();
+        assert!(budget.add(Duration::from_millis(1), now));
     }
 
     #[test]
