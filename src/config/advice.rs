@@ -2,6 +2,7 @@
 //! a secret that is easily guessed, a setting without effect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use super::complaint::{Complaint, did_you_mean, quote};
 use super::ini::{Document, Variable};
@@ -15,7 +16,12 @@ pub(super) fn review(
     http: (&Document, &Http),
     complaints: &mut Vec<Complaint>,
 ) {
+    // Without a manager.conf there is nothing to say but that.
+    if manager.0.files().next().is_none() {
+        return;
+    }
     listeners(manager, http.1, complaints);
+    users(manager, complaints);
     weak_secrets(manager, http.1, complaints);
     client_certificates(manager.0, &manager.1.tls, manager.1, complaints);
     client_certificates(http.0, &http.1.tls, manager.1, complaints);
@@ -30,6 +36,14 @@ fn listeners((document, manager): (&Document, &Manager), http: &Http, complaints
     if (http.enabled || http.tls.enabled) && !manager.webenabled {
         let text = "webenabled is not yes: http.conf serves HTTP, but AMI is not on it";
         warn("webenabled", text.to_owned());
+    }
+}
+
+fn users((document, manager): (&Document, &Manager), complaints: &mut Vec<Complaint>) {
+    if manager.users.is_empty() {
+        let text = "there is no user: no client can log in";
+        let file = document.files().next().unwrap_or(Path::new(""));
+        complaints.push(Complaint::warning(file, 0, text));
     }
 }
 
@@ -83,7 +97,10 @@ fn client_certificates(document: &Document, tls: &Tls, manager: &Manager, compla
 fn warning(document: &Document, key: &str, text: String) -> Complaint {
     let (file, line) = match last(document, GENERAL, key) {
         Some(line) => document.place(line),
-        None => header(document, GENERAL),
+        None => match header(document, GENERAL) {
+            (_, 0) => (document.files().next().unwrap_or(Path::new("")), 0),
+            place => place,
+        },
     };
     Complaint::warning(file, line, text)
 }
@@ -122,6 +139,10 @@ mod tests {
 
     #[test]
     fn what_serves_nothing() {
+        let user = "[u]\nsecret = s\n";
+        let check =
+            |manager: &str, http: &str, expect: &[&str]| check(&(manager.to_owned() + user), http, expect);
+        check("", "", &["manager.conf: warning: enabled is not yes"]);
         check("[general]\n", "", &["manager.conf:1: warning: enabled is not yes"]);
         check(
             "[general]\nwebenabled = yes\nenabled = no\n",
@@ -133,7 +154,13 @@ mod tests {
             "[general]\nenabled = yes\nbindaddr = 127.0.0.1\n",
             &["manager.conf:1: warning: webenabled is not yes"],
         );
-        check("[general]\nenabled = yes\n", "", &[]);
+        check("[general]\nenabled = yes\nbindaddr = ::1\n", "", &[]);
+    }
+
+    #[test]
+    fn a_server_without_users() {
+        let text = "[general]\nenabled = yes\nbindaddr = ::1\n";
+        check(text, "", &["manager.conf: warning: there is no user: no client can log in"]);
     }
 
     #[test]

@@ -73,7 +73,9 @@ pub(super) fn read_files(dir: &Path, source: &Disk) -> Files {
     complaints.extend(config::review_folder(&reading));
     let mut config = reading.config;
     let certificates = certificates(&mut config, &mut complaints);
-    if listen::describe(&config).is_empty() {
+    // Where manager.conf has errors, they say more.
+    let is_sound = complaints.iter().all(|complaint| complaint.level != Level::Error);
+    if is_sound && listen::describe(&config).is_empty() {
         complaints.push(Complaint::error(&dir.join("manager.conf"), 0, NOTHING_LISTENS));
     }
     Files { config, certificates, complaints: config::in_order(complaints) }
