@@ -12,7 +12,7 @@ pub(crate) struct Malformed;
 /// Compiles a POSIX extended expression. The engine's time is linear in the text, whatever the pattern; what the pattern
 /// may cost in memory is bounded by [`MAX_PROGRAM`].
 pub(crate) fn compile(pattern: &[u8]) -> Result<Regex, Malformed> {
-    build_translated(&translate(pattern, Groups::Plain)?, MAX_PROGRAM, MAX_PROGRAM)
+    build_translated(&translate(pattern, Groups::Plain)?, MAX_PROGRAM)
 }
 
 /// Whether a group remembers what it matched: that costs time and memory.
@@ -22,41 +22,24 @@ enum Groups {
     Kept,
 }
 
-/// A pattern compiled for somebody whose work is counted: how long a match takes grows with `size` times the text.
-pub(crate) struct Program {
-    pub(crate) regex: Regex,
-    /// The most memory that the compiled pattern takes, in bytes.
-    pub(crate) size: usize,
+/// The sizes that programs of clients are tried with, in bytes: the engine does not say how large a program is, only whether it is
+/// larger than a limit.
+pub(crate) const CLIENT_SIZES: [usize; 3] =
+    [MAX_CLIENT_PROGRAM / 32, MAX_CLIENT_PROGRAM / 8, MAX_CLIENT_PROGRAM];
+
+/// Compiles an expression, with what its groups match or without, if its program has no more than `size` bytes: how long a match
+/// takes grows with that times the text.
+pub(crate) fn compile_sized(pattern: &[u8], groups: bool, size: usize) -> Result<Regex, Malformed> {
+    build_translated(&translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?, size)
 }
 
-/// Compiles an expression of a client's, with what its groups match or without: its program has [`MAX_CLIENT_PROGRAM`] bytes at
-/// the most.
-pub(crate) fn compile_for_client(pattern: &[u8], groups: bool) -> Result<Program, Malformed> {
-    let text = translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?;
-    // The engine does not say how large a program is, only whether it is larger than a limit.
-    let sizes = [MAX_CLIENT_PROGRAM / 32, MAX_CLIENT_PROGRAM / 8, MAX_CLIENT_PROGRAM];
-    let fits =
-        |size: usize| build_translated(&text, size, MAX_PROGRAM).ok().map(|regex| Program { regex, size });
-    sizes.into_iter().find_map(fits).ok_or(Malformed)
-}
-
-/// Compiles an expression for an event filter, of which a session may have many for as long as it lives: the engine's cache
-/// for it has four times the memory of the program.
-pub(crate) fn compile_for_filter(pattern: &[u8]) -> Result<Program, Malformed> {
-    let text = translate(pattern, Groups::Plain)?;
-    let sizes = [MAX_FILTER_PROGRAM / 16, MAX_FILTER_PROGRAM / 4, MAX_FILTER_PROGRAM];
-    let fits =
-        |size: usize| build_translated(&text, size, 4 * size).ok().map(|regex| Program { regex, size });
-    sizes.into_iter().find_map(fits).ok_or(Malformed)
-}
-
-fn build_translated(text: &str, size: usize, cache: usize) -> Result<Regex, Malformed> {
+fn build_translated(text: &str, size: usize) -> Result<Regex, Malformed> {
     RegexBuilder::new(text)
         .dot_matches_new_line(true)
         .unicode(false)
         .size_limit(size)
         .nest_limit(MAX_NESTING)
-        .dfa_size_limit(cache)
+        .dfa_size_limit(MAX_PROGRAM)
         .build()
         .map_err(|_| Malformed)
 }
@@ -176,18 +159,14 @@ fn literal(byte: u8, out: &mut String) {
 /// it unless it counts in the thousands.
 const MAX_PROGRAM: usize = 256 * 1024;
 
-/// The most memory a pattern of a client's may take once compiled, where it is matched while others wait: by `=~` and REGEX() in
-/// the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
+/// The most memory a pattern of a client's may take once compiled, where it is matched while others wait: in an event filter, and
+/// by `=~` and REGEX() in the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
 /// that people write have a few dozen.
 pub(crate) const MAX_CLIENT_PROGRAM: usize = 16 * 1024;
 
 /// How deep groups and repetitions may nest, each of the two a level: compiling takes stack for each, and a connection has little.
 /// A deeper pattern is refused as malformed.
 const MAX_NESTING: u32 = 40;
-
-/// The same for an event filter, which is matched where others do not wait, and within a budget: any line of 1,024 bytes that
-/// counts nothing fits, such as a list of sixty channels.
-pub(crate) const MAX_FILTER_PROGRAM: usize = 64 * 1024;
 
 /// How often a pattern may repeat what is repeated already, as `a**` does: each time the text so far is moved.
 const MAX_WRAPS: usize = 100;
@@ -199,7 +178,7 @@ mod tests {
     #[test]
     fn groups_are_kept_where_they_are_asked_for() {
         let check = |pattern: &str, text: &str, expect: Option<&str>| {
-            let regex = compile_for_client(pattern.as_bytes(), true).unwrap().regex;
+            let regex = compile_sized(pattern.as_bytes(), true, MAX_CLIENT_PROGRAM).unwrap();
             let group = regex.captures(text.as_bytes()).and_then(|found| found.get(1));
             assert_eq!(group.map(|group| group.as_bytes()), expect.map(str::as_bytes), "{pattern} in {text}");
         };
@@ -209,13 +188,13 @@ mod tests {
         check("(a)|b", "b", None);
         check("T[^ ]+", "One Thousand Five", None);
         assert_eq!(compile(b"(a)").unwrap().captures_len(), 1);
-        assert!(compile_for_client(b"a)", true).is_err());
+        assert!(compile_sized(b"a)", true, MAX_CLIENT_PROGRAM).is_err());
     }
 
     #[test]
     fn programs_of_clients_are_small() {
-        let size =
-            |pattern: &str| compile_for_client(pattern.as_bytes(), true).map(|program| program.size).ok();
+        let fits = |pattern: &str, size| compile_sized(pattern.as_bytes(), true, size).is_ok();
+        let size = |pattern: &str| CLIENT_SIZES.into_iter().find(|size| fits(pattern, *size));
         for pattern in
             ["(T[^ ]+)", "^[0-9]{3}-[[:digit:]]+$", "(PJSIP|SIP)/[^-]+-[0-9a-f]{8}", "^Event: (User|Dial)"]
         {

@@ -157,6 +157,78 @@ pub(crate) fn expressions(data: &[u8]) {
     }
 }
 
+/// What opens, and behind a line feed what stands innermost: nested as deep as an HTTP request holds, it is given to everything
+/// that evaluates or runs a text, on a stack such as connections have.
+pub(crate) fn nested_texts(data: &[u8]) {
+    let parts: Vec<&[u8]> = data.splitn(2, |&byte| byte == b'\n').collect();
+    let (open, inner) = (parts[0], parts.get(1).copied().unwrap_or_default());
+    if open.is_empty() {
+        return;
+    }
+    let close: Vec<u8> = open.iter().rev().filter_map(|byte| closing(*byte)).collect();
+    let times = (LONGEST_REQUEST - 1024) / (open.len() + close.len());
+    let text = [open.repeat(times).as_slice(), inner, close.repeat(times).as_slice()].concat();
+    let work = move || {
+        let bench = Bench::new(
+            b"[x]\nexten => s,1,AGI(agi:async)\nexten => e,1,Exec(${TEXT})\nexten => v,1,NoOp(${TEXT})\n",
+        );
+        let mut out = Vec::new();
+        let mut now = START;
+        let mut run = |headers: &[(&str, &[u8])]| {
+            let mut message = Message::new();
+            for (name, value) in headers {
+                message.push(name.as_bytes(), value);
+            }
+            now += 1_000_000;
+            out.clear();
+            bench.core.run(&bench.session, &message, WallMicros::new(now), &mut out);
+            assert!(!out.is_empty(), "{headers:?}");
+        };
+        let call: [(&str, &[u8]); 4] = [
+            ("Action", b"Originate"),
+            ("Async", b"yes"),
+            ("Channel", b"Local/s@x/n"),
+            ("Application", b"Wait"),
+        ];
+        run(&[&call[..], &[("Data", b"60"), ("ChannelId", b"a"), ("OtherChannelId", b"b")]].concat());
+        for application in [&b"Exec"[..], b"TryExec", b"ExecIf", b"Set", b"Gosub", b"Dial", b"Queue"] {
+            run(&[&call[..2], &[("Channel", b"Local/s@x"), ("Application", application), ("Data", &text)]]
+                .concat());
+        }
+        let variable = [b"TEXT=", text.as_slice()].concat();
+        for channel in [&b"Local/e@x"[..], b"Local/v@x"] {
+            let more: [(&str, &[u8]); 3] = [("Channel", channel), ("Variable", &variable), ("Data", b"1")];
+            run(&[&call[..2], &call[3..], &more].concat());
+        }
+        for command in [&b"EXEC Exec "[..], b"GET FULL VARIABLE ", b"GET VARIABLE ", b"SET VARIABLE A "] {
+            run(&[("Action", b"AGI"), ("Channel", b"b"), ("Command", &[command, &text].concat())]);
+        }
+        for (open, close) in
+            [(&b""[..], &b""[..]), (b"EVAL(", b")"), (b"EVAL(${", b"})"), (b"EVAL($[", b"])")]
+        {
+            let name = [open, &text, close].concat();
+            run(&[("Action", b"Getvar"), ("Channel", b"b"), ("Variable", &name)]);
+            run(&[("Action", b"Setvar"), ("Channel", b"b"), ("Variable", &name), ("Value", &text)]);
+        }
+        run(&[("Action", b"Filter"), ("Operation", b"Add"), ("Filter", &text)]);
+        run(&[("Action", b"Hangup"), ("Channel", &[b"/", text.as_slice(), b"/"].concat())]);
+        run(&[("Action", b"Command"), ("Command", &[b"dialplan show ", text.as_slice()].concat())]);
+        run(&[("Action", b"Getvar"), ("Channel", b"b"), ("Variable", b"X")]);
+    };
+    let thread = std::thread::Builder::new().stack_size(CONNECTION_STACK).spawn(work);
+    thread.expect("a thread can be had").join().expect("it does not panic");
+}
+
+/// What closes what a character opens.
+fn closing(open: u8) -> Option<u8> {
+    match open {
+        b'(' => Some(b')'),
+        b'{' => Some(b'}'),
+        b'[' => Some(b']'),
+        _ => None,
+    }
+}
+
 /// A server in memory, and a session that is logged in with every class.
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -201,7 +273,7 @@ impl Bench {
         let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let login = Login { read: Classes::ALL, write: Classes::ALL, user };
         let admitted =
-            core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
+            core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), &core.bus);
         admitted.expect("this user may log in as often as it likes");
         Bench { core, switch, session }
     }
@@ -212,6 +284,9 @@ pub(crate) const START: u64 = 1_795_407_482_000_000;
 
 /// The most that a request of HTTP may hold.
 pub(crate) const LONGEST_REQUEST: usize = 40 * 1024;
+
+/// What the thread of a connection has (`server/listen.rs`).
+const CONNECTION_STACK: usize = 256 * 1024;
 
 /// How many packets of an input are played.
 pub(crate) const MOST_PACKETS: usize = 60;

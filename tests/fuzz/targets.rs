@@ -81,25 +81,6 @@ pub(crate) const TARGETS: &[Target] = &[
         words: &["\r\n", "0\r\n\r\n", "ffffffffffffffff", "fffffffffffffff", ";", "40960", "a000"],
     },
     Target {
-        name: "http_connections",
-        run: web::connections,
-        longest: SHORT,
-        texts: Texts::Client("h>"),
-        seeds: &[
-            b"GET /rawman?action=ping HTTP/1.1\r\nHost: a\r\n\r\nPOST /mxml HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=1GET / HTTP/1.0\r\n\r\n",
-            b"POST /rawman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\na=1\r\n0\r\nT: 1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-            b"GET /arawman?action=setvar HTTP/1.1\r\nHost: pbx:8088\r\nUser-Agent: Mozilla/5.0 (X11)\r\nUpgrade-Insecure-Requests: 1\r\n\
-              Referer: http://evil/\r\nOrigin: null\r\nSec-Fetch-Site: cross-site\r\nAccept: text/html,*/*;q=0.8\r\n\r\n",
-            b"OPTIONS /rawman HTTP/1.1\r\nHost: [::1]:80\r\nOrigin: https://[::1]\r\nX-Forwarded-Host: a:443, b\r\n\
-              Access-Control-Request-Method: POST\r\n\r\n",
-        ],
-        words: &[
-            "\r\n", "\r\n\r\n", "\n", "\r", "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "HTTP/1.0", "Content-Length: 3", "Content-Length: 2048",
-            "Transfer-Encoding: chunked", "Transfer-Encoding: identity", "0\r\n\r\n", "800\r\n", "Host: ", "Origin: ", "Origin: null", "Referer: http://",
-            "://", "Sec-Fetch-Site: same-origin", "User-Agent: Mozilla/5.0", "X-Forwarded-Host: ", "Connection: keep-alive", "Connection: close", ":443",
-        ],
-    },
-    Target {
         name: "http_multipart",
         run: web::multipart,
         longest: SHORT,
@@ -291,6 +272,21 @@ pub(crate) const TARGETS: &[Target] = &[
             "Exten: name\n", "Exten: exec\n", "Exten: expression\n", "Exten: eval\n", "Context: x\nPriority: 1\n", "CallerID: ", "Command: ",
             "A=", "B=", "P=(", "Q=)", "D=$", "${A}", "${P}", "${", "}", "$[", "]", "(", ")", "\"", "\\", ",", "GLOBAL(HIT)=1", "SET(", "DB(a/b)",
             "SHELL(", "CALLERID(name)", "LEN(", "EXEC Set ", "SET VARIABLE ", "GET FULL VARIABLE ", "UserEvent", "Body: ",
+        ],
+    },
+    Target {
+        name: "switch_nested",
+        run: switch::nested_texts,
+        longest: SHORT,
+        texts: Texts::None,
+        seeds: &[
+            b"Exec(\nNoOp", b"TryExec(\n", b"ExecIf(1?\nSet(A=1)", b"ExecIfTime(*,*,*,*?\nExec(", b"Gosub(s,1(\n1", b"$[(\n1", b"$[-\n1",
+            b"${\nA", b"${EVAL(\n${A}", b"${IMPORT(a,\nA", b"${MASTER_CHANNEL(\nA", b"${IF(1?\nb", b"Originate(Local/s@x,app,\nExec",
+            b"REGEX(\"(\na", b"${HASH(\na", b"Dial(Local/s@x,,U(\nx", b"[[:alpha:]\na", b"\\\n$", b"\"\n\"",
+        ],
+        words: &[
+            "Exec(", "TryExec(", "ExecIf(1?", "ExecIfTime(*,*,*,*?", "${", "$[", "}", "]", "(", ")", "\n", "EVAL(", "IMPORT(a,", "MASTER_CHANNEL(",
+            "CUT(", "IF(1?", ":", "=~", "\"", "\\", "!", "-", "Set(A=", "MSet(A=", "Gosub(s,1(", "Dial(Local/s@x,,G(", "SHARED(", "REGEX(\"",
         ],
     },
 ];

@@ -1,11 +1,14 @@
 //! Actions upon a channel: Hangup, Redirect, AbsoluteTimeout, PlayDTMF, SendText, SendFlash, PlayMF, AGI, LocalOptimizeAway.
 
+use regex::bytes::Regex;
+
 use crate::ami::class::truth;
 use crate::ami::{Classes, Reply, posix};
 use crate::switch::{ActionSpec, Argument};
 
 use super::super::apps::{self, agi};
 use super::super::channel::{ChannelId, Place};
+use super::super::dialplan::substitute::BUDGET;
 use super::super::engine::Timer;
 use super::super::frames::Frame;
 use super::super::limits::Limits;
@@ -30,12 +33,23 @@ fn hangup(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
     }
 }
 
+/// Compiles a pattern that is matched with names of that many bytes while everybody waits: a small one always, a larger one where
+/// there are not too many.
+fn affordable(pattern: &[u8], names: usize) -> Option<Regex> {
+    let mut sizes = posix::CLIENT_SIZES.into_iter();
+    let (size, regex) =
+        sizes.find_map(|size| Some((size, posix::compile_sized(pattern, false, size).ok()?)))?;
+    let is_small = size == posix::CLIENT_SIZES[0];
+    (is_small || size.saturating_mul(names) as u64 <= 4 * BUDGET).then_some(regex)
+}
+
 fn hangup_all(ask: &mut Ask<'_, '_>, cause: Option<u8>, reply: &mut Reply<'_>) -> Answer {
     let name = ask.value("Channel");
     let Some(pattern) = name[1..].strip_suffix(b"/") else {
         return refuse(reply, "Regex format invalid, Channel param should be /regex/");
     };
-    let Ok(regex) = posix::compile(pattern) else {
+    let names = ask.engine.channels.values().map(|channel| channel.name.len() + 1).sum();
+    let Some(regex) = affordable(pattern, names) else {
         return refuse(reply, [b"Regex compile failed on: ", name].concat());
     };
     let fits = |channel: &&super::super::channel::Channel| regex.is_match(&channel.name);

@@ -473,10 +473,14 @@ fn search(
 /// # Errors
 /// [`Fault::Arguments`], where it is none, or none that is small enough; [`Fault::TooMuch`].
 pub(crate) fn compile(pattern: &[u8], groups: bool, text: usize, depth: &mut Depth) -> Result<Regex, Fault> {
-    depth.spend(COMPILATION + pattern.len() as u64 * BYTE * BYTE)?;
-    let program = posix::compile_for_client(pattern, groups).map_err(|_| Fault::Arguments)?;
-    depth.spend_match(program.size, text)?;
-    Ok(program.regex)
+    for size in posix::CLIENT_SIZES {
+        depth.spend((COMPILATION + size as u64 + pattern.len() as u64) * COMPILED_BYTE)?;
+        if let Ok(regex) = posix::compile_sized(pattern, groups, size) {
+            depth.spend_match(size, text)?;
+            return Ok(regex);
+        }
+    }
+    Err(Fault::Arguments)
 }
 
 /// A sum, difference, product, quotient or remainder. A text counts as 0 in a sum or a difference, and makes the others 0.
@@ -496,9 +500,11 @@ fn compute(left: Option<Number>, operator: Operator, right: Option<Number>) -> N
 
 /// What a division by zero gives, as on Asterisk.
 const QUOTIENT_BY_ZERO: f64 = i32::MAX as f64;
-/// What an operator costs beside the bytes of its values, and a regular expression beside those of its pattern.
+/// What an operator costs beside the bytes of its values.
 const OPERATION: u64 = 256;
-const COMPILATION: u64 = 64 * 1024;
+/// What a byte of a pattern or of its program costs when it is compiled, and what compiling costs beside them, in such bytes.
+const COMPILED_BYTE: u64 = 128;
+const COMPILATION: u64 = 1024;
 /// How deep an expression may nest: each level takes a stack frame of the thread that evaluates it.
 const MAX_DEPTH: u32 = 40;
 

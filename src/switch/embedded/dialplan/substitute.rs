@@ -366,17 +366,17 @@ pub(crate) const MAX_DEPTH: u32 = 24;
 /// How many texts within texts, and functions, one text may take: with EVAL a short one could go on for years.
 const MAX_STEPS: u32 = 2000;
 /// How much work all that is evaluated at a time may take: one action, or one step of a dialplan, which nobody else's action can
-/// come between. A unit is a byte of a program met by a byte of text, some sixth of a nanosecond: all of it takes about five
+/// come between. A unit is a byte of a program met by a byte of text, some sixth of a nanosecond: all of it takes about three
 /// milliseconds. When it is spent, what is evaluated is empty, and the log tells. It is enough for a thousand functions, or for
-/// a hundred regular expressions as people write them.
-pub(crate) const BUDGET: u64 = 32 << 20;
+/// fifty regular expressions as people write them.
+pub(crate) const BUDGET: u64 = 16 << 20;
 /// What a text within a text or a function costs, and a value that is put in, beside their bytes.
 const STEP: u64 = 4096;
 const VALUE: u64 = 512;
 /// What copying or looking at a byte costs.
 pub(crate) const BYTE: u64 = 8;
-/// What a match costs beside the text's bytes, with what compiling the pattern took, as so many bytes of text.
-const MATCH_BEGINS: u64 = 128;
+/// What a match costs beside the bytes of the text, as so many of them.
+const MATCH_BEGINS: u64 = 64;
 /// Larger numbers than this count as this one: sums of them do not overflow.
 const MAX_NUMBER: i64 = i64::MAX / 100;
 
