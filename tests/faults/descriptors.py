@@ -21,7 +21,7 @@ def main():
             refused += 1
         except EOFError:
             refused += 1
-        if refused > 60:
+        if refused > 20:
             break
     check(refused, f"{len(held)} connections within {limit} descriptors?")
     numbers = server.numbers()
