@@ -149,7 +149,7 @@ impl Place<'_> {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// A request was answered, whatever the answer.
+    /// A request is answered, whatever the answer.
     pub(super) fn served(&self) {
         let mut table = self.limiter.lock();
         let since = table.tick();

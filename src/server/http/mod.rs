@@ -164,7 +164,6 @@ impl<'a> Connection<'a> {
                 self.stream.finish();
                 return Ok(());
             }
-            self.place.served();
             self.shrink(&mut head, &mut parameters);
             idle_until = Instant::now() + config.http.session_keep_alive;
         }
@@ -191,6 +190,8 @@ impl<'a> Connection<'a> {
             None => answer.write(&frame, &mut self.out),
             Some(content) => answer.write_head(&frame, content.length, &mut self.out),
         }
+        // Before the client can know.
+        self.place.served();
         self.flush()?;
         if let Some(content) = content.filter(|_| !head_only) {
             content.send(self.stream)?;
