@@ -1,6 +1,7 @@
 //! Arguments, configuration, daemon; then it waits for a signal.
 
 mod cli;
+mod hardening;
 mod passwd;
 
 use std::env::VarError;
@@ -69,8 +70,12 @@ fn check(config_dir: &Path) -> ExitCode {
 }
 
 fn serve(config_dir: &Path, state_dir: Option<&Path>) -> ExitCode {
+    hardening::bound_arenas();
     start_log();
     panics::install();
+    if let Err(error) = hardening::hide_memory() {
+        log::warn!("other processes of this user may read this one's memory: {error}");
+    }
     // Signals are caught before anything is started: one that comes early is not lost.
     let signals = match catch_signals() {
         Ok(signals) => signals,

@@ -30,6 +30,7 @@ counters! {
     denied_by_policy " Actions denied by allowaction or allowfunctions of their user.",
     rate_limited " Actions refused because their user had run as many as its actionrate lets it.",
     slow_disconnects " Listeners disconnected because their socket took nothing for their writetimeout.",
+    filter_disconnects " Sessions ended because their event filters took too much of the processor.",
     overrun_disconnects " Listeners disconnected because they fell behind the event log.",
     http_events_lost " Events that HTTP sessions did not fetch before the log let them go.",
 }

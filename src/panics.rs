@@ -83,12 +83,11 @@ fn report(info: &PanicHookInfo<'_>) {
     };
     let Some(left_out) = left_out else { return };
     let thread = thread::current();
-    let mut line =
-        format!("panic in thread '{}': {}", thread.name().unwrap_or("?"), one_line(text_of(info.payload())));
+    let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    // In Rust's own words, which people look for.
+    let name = thread.name().unwrap_or("?");
+    let mut line = format!("thread '{name}' panicked{place}: {}", one_line(text_of(info.payload())));
     // Writing to memory does not fail.
-    if let Some(place) = info.location() {
-        let _ = write!(line, ", at {place}");
-    }
     if left_out > 0 {
         let _ = write!(line, " (and {left_out} more before)");
     }

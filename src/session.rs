@@ -3,10 +3,15 @@
 //! A session over TCP or TLS has a stream; one over HTTP has none and is moved by WaitEvent. Lock order: the table, then a
 //! session, then the event log, then a stream's TLS state. None is held across a call that can block: what is sent under
 //! a session's lock is sent without waiting.
+//!
+//! Filters that look at more than an event's name may be dear, and their client chooses them. They are held against events
+//! on the session's own thread, under no lock that others take, and within a [`Budget`]: they cost their owner alone.
 
-use std::collections::BTreeMap;
+mod budget;
+mod table;
+
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +21,11 @@ use crate::ami::{Classes, Event};
 use crate::bus::{Batch, Bus, Overrun};
 use crate::config::manager::User;
 use crate::metrics::Counter;
-use crate::net::Stream;
+use crate::net::{Stream, Waker};
 use crate::time::SwitchMicros;
+
+use budget::Budget;
+pub use table::{Entered, NotAdmitted, Sessions};
 
 /// One client's session.
 pub struct Session {
@@ -36,6 +44,8 @@ pub struct Session {
     ended: AtomicBool,
     /// Guards who it is and how far it has been told.
     state: Mutex<State>,
+    /// Guards what its filters have cost, and that only one thread at a time holds events against them. Taken before `state`.
+    matching: Mutex<Budget>,
 }
 
 /// How a session came to the server.
@@ -61,7 +71,16 @@ struct State {
     mask: Classes,
     /// `login.read` and `mask` together, for the dispatcher.
     sees: Classes,
-    filters: Filters,
+    /// Its filters, if there are any.
+    filters: Option<Arc<Filters>>,
+    /// Taken while an event is held against dear filters, by all sessions of its user: together they use one processor.
+    turn: Arc<Mutex<()>>,
+    /// What wakes its own thread for events, where that delivers them: see [`Session::matches_itself`].
+    waker: Option<Arc<Waker>>,
+    /// Its thread has been woken and has not begun.
+    woken: bool,
+    /// It was ended because its filters took too long, and nobody has said so yet.
+    exhausted: bool,
     cursor: Cursor,
     /// Its own thread writes, or is about to: the dispatcher passes it over.
     busy: bool,
@@ -138,6 +157,7 @@ impl Session {
             stream,
             ended: AtomicBool::new(false),
             state: Mutex::default(),
+            matching: Mutex::default(),
         }
     }
 
@@ -148,10 +168,15 @@ impl Session {
 
     /// Ends it: the thread of its connection wakes up and clears away; one over HTTP is not served again.
     pub fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.mark_ended();
         if let Some(stream) = &self.stream {
             stream.shutdown();
         }
+    }
+
+    /// Marks it as ended: it cannot log in any more. Its connection is closed by [`Session::end`].
+    fn mark_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether it was told to end.
@@ -200,12 +225,13 @@ impl Session {
     }
 
     /// Logs it in: it sees what happens from now on. [`Sessions::admit`] calls this.
-    fn admit(&self, login: Login, mask: Classes, filters: Filters, bus: &Bus) {
+    fn admit(&self, login: Login, turn: Arc<Mutex<()>>, mask: Classes, filters: Filters, bus: &Bus) {
         let mut state = self.lock();
         // Read under the lock: the dispatcher has been here before, or will see that these events are needed. Otherwise
         // the log might let go of them meanwhile, and a fresh session would have fallen behind.
         let head = bus.head();
-        state.filters = filters;
+        state.filters = (!filters.is_empty()).then(|| Arc::new(filters));
+        state.turn = turn;
         state.login = Some(login);
         state.cursor = Cursor { place: head, offset: 0 };
         state.want(mask, self.is_streaming());
@@ -231,11 +257,28 @@ impl Session {
     /// Adds an event filter for this session; `false` once it has as many as it may have.
     pub fn add_filter(&self, filter: Filter) -> bool {
         let mut state = self.lock();
-        if state.filters.len() >= MAX_FILTERS {
+        let filters = Arc::make_mut(state.filters.get_or_insert_default());
+        let bytes = filters.program_bytes() + filter.program_bytes();
+        if filters.len() >= MAX_FILTERS || bytes > MAX_FILTER_BYTES {
             return false;
         }
-        state.filters.add(filter);
+        filters.add(filter);
         true
+    }
+
+    /// Whether its own thread has to deliver its events, since its filters may be dear. Over HTTP it always does.
+    pub fn matches_itself(&self) -> bool {
+        self.is_streaming() && self.lock().has_dear_filters()
+    }
+
+    /// What wakes its own thread when there are events, while that waits for them.
+    pub fn set_waker(&self, waker: Arc<Waker>) {
+        self.lock().waker = Some(waker);
+    }
+
+    /// Whether it was ended because its filters took too long; once.
+    pub fn take_exhausted(&self) -> bool {
+        std::mem::take(&mut self.lock().exhausted)
     }
 
     /// Tells it an event that is nobody else's, ahead of those it has not been told yet.
@@ -264,6 +307,7 @@ impl Session {
     pub fn hold(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<(), Overrun> {
         let mut state = self.lock();
         state.busy = true;
+        state.woken = false;
         if state.cursor.offset > 0 {
             let batch = bus.batch(state.cursor.place)?;
             out.extend_from_slice(&batch.text[batch.span(0)][state.cursor.offset..]);
@@ -273,12 +317,17 @@ impl Session {
         Ok(())
     }
 
-    /// Appends the events that it has not been told yet, up to about 64 KiB of them at once; whether that was all.
+    /// Appends the events that it has not been told yet, up to about 64 KiB of them at once; whether that was all. A session
+    /// whose filters have taken too long is ended here: see [`Session::take_exhausted`].
     pub fn catch_up(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<bool, Overrun> {
         let mut state = self.lock();
         for event in std::mem::take(&mut state.own) {
             out.extend_from_slice(event.text());
             state.count(1);
+        }
+        if state.has_dear_filters() {
+            drop(state);
+            return self.catch_up_apart(bus, out);
         }
         let start = out.len();
         while state.cursor.place < bus.head() {
@@ -301,6 +350,71 @@ impl Session {
         Ok(true)
     }
 
+    /// The rest of [`Session::catch_up`] where filters may be dear: while one is held against an event, no lock is held that
+    /// anybody else takes but the other sessions of the same user.
+    #[inline(never)]
+    fn catch_up_apart(&self, bus: &Bus, out: &mut Vec<u8>) -> Result<bool, Overrun> {
+        let mut budget = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.begin();
+        let start = out.len();
+        loop {
+            let (place, sees, filters, turn) = {
+                let mut state = self.lock();
+                if state.cursor.place >= bus.head() || self.is_ended() {
+                    return Ok(true);
+                }
+                if out.len() - start > CATCH_UP_BYTES {
+                    return Ok(false);
+                }
+                let Some(filters) = state.filters.clone().filter(|_| !state.sees.is_empty()) else {
+                    state.cursor.place = bus.head();
+                    return Ok(true);
+                };
+                (state.cursor.place, state.sees, filters, Arc::clone(&state.turn))
+            };
+            let batch = bus.batch(place)?;
+            let mut delivered = 0;
+            for (index, (event, _)) in batch.events.iter().enumerate() {
+                if !sees.intersects(event.classes()) {
+                    continue;
+                }
+                budget.next_event();
+                let passes = {
+                    let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                    filters.pass_while(event, |bytes| budget.spend(bytes) && !self.is_ended())
+                };
+                match passes {
+                    Some(true) => {
+                        out.extend_from_slice(&batch.text[batch.span(index)]);
+                        delivered += 1;
+                    }
+                    Some(false) => {}
+                    None => {
+                        self.exhaust();
+                        return Ok(true);
+                    }
+                }
+            }
+            let in_time = budget.measure();
+            let mut state = self.lock();
+            state.count(delivered);
+            state.cursor.place = state.cursor.place.max(batch.end());
+            drop(state);
+            if !in_time {
+                self.exhaust();
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Ends it for what its filters cost, unless it has ended already.
+    fn exhaust(&self) {
+        if !self.is_ended() {
+            self.lock().exhausted = true;
+            self.end();
+        }
+    }
+
     /// Lets go of events that the log no longer has: how many, for HTTP sessions, which may come back late.
     pub fn skip_to(&self, oldest: u64) -> u64 {
         let mut state = self.lock();
@@ -312,14 +426,15 @@ impl Session {
     /// Whether there is an event that it has not been through, seen or not.
     pub fn has_news(&self, bus: &Bus) -> bool {
         let state = self.lock();
-        !state.own.is_empty() || state.cursor.place < bus.head()
+        !self.is_ended() && (!state.own.is_empty() || state.cursor.place < bus.head())
     }
 
     /// Its thread has written everything: the dispatcher may tell it events again. `false` where there are new ones, and the
     /// thread has to catch up once more.
     pub fn release(&self, bus: &Bus) -> bool {
         let mut state = self.lock();
-        if !state.own.is_empty() || (state.cursor.place < bus.head() && !state.sees.is_empty()) {
+        let behind = !state.own.is_empty() || (state.cursor.place < bus.head() && !state.sees.is_empty());
+        if behind && !self.is_ended() {
             return false;
         }
         state.busy = false;
@@ -339,6 +454,15 @@ impl Session {
             return Delivery::Done;
         }
         let Some(stream) = &self.stream else { return Delivery::Done };
+        if state.has_dear_filters() && state.cursor.offset == 0 && !state.sees.is_empty() {
+            if state.cursor.place < batch.end()
+                && !std::mem::replace(&mut state.woken, true)
+                && let Some(waker) = &state.waker
+            {
+                waker.wake();
+            }
+            return Delivery::Done;
+        }
         loop {
             if state.sees.is_empty() && state.cursor.offset == 0 {
                 state.cursor.place = state.cursor.place.max(batch.end());
@@ -400,8 +524,13 @@ impl State {
         self.total.add(events);
     }
 
+    fn has_dear_filters(&self) -> bool {
+        self.filters.as_ref().is_some_and(|filters| filters.is_dear())
+    }
+
     fn passes(&self, event: &Event) -> bool {
-        self.sees.intersects(event.classes()) && (self.filters.is_empty() || self.filters.pass(event))
+        self.sees.intersects(event.classes())
+            && self.filters.as_ref().is_none_or(|filters| filters.pass(event))
     }
 
     /// Sends from a batch that holds the cursor's place, once; whether the socket may take more.
@@ -468,108 +597,12 @@ impl State {
     }
 }
 
-/// The table of all sessions.
-#[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<Table>>);
-
-#[derive(Default)]
-struct Table {
-    /// How many events have been sent to all of them, those that are gone too.
-    delivered: Arc<Counter>,
-    last: u64,
-    all: BTreeMap<u64, Arc<Session>>,
-    /// What [`Sessions::all`] gave last, until something changes.
-    snapshot: Option<Arc<Vec<Arc<Session>>>>,
-}
-
-/// The user is logged in already, and may be only once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InUse;
-
-impl Sessions {
-    /// Adds a session, which gets its number here. Apart, so that it is made on this stack and not on its connection's.
-    #[inline(never)]
-    pub fn add(&self, make: impl FnOnce(u64) -> Session) -> Arc<Session> {
-        let mut table = self.lock();
-        table.last += 1;
-        let session = Arc::new(make(table.last));
-        session.lock().total = Arc::clone(&table.delivered);
-        table.all.insert(session.id, Arc::clone(&session));
-        table.snapshot = None;
-        session
-    }
-
-    /// How many events have been sent to sessions, each counted for every session that got it.
-    pub fn delivered(&self) -> u64 {
-        self.lock().delivered.get()
-    }
-
-    /// Takes a session out.
-    pub fn remove(&self, session: &Session) {
-        let mut table = self.lock();
-        table.all.remove(&session.id);
-        table.snapshot = None;
-    }
-
-    /// All of them, in the order in which they came.
-    pub fn all(&self) -> Arc<Vec<Arc<Session>>> {
-        let mut table = self.lock();
-        if let Some(snapshot) = &table.snapshot {
-            return Arc::clone(snapshot);
-        }
-        let snapshot = Arc::new(table.all.values().cloned().collect::<Vec<_>>());
-        table.snapshot = Some(Arc::clone(&snapshot));
-        snapshot
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.lock().all.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many are connected over TCP or TLS and have not logged in: all of them, and those from that address.
-    pub fn waiting_for_login(&self, peer: IpAddr) -> (usize, usize) {
-        let all = self.all();
-        let waiting = all.iter().filter(|session| session.is_streaming() && session.may().is_none());
-        waiting.fold((0, 0), |(all, own), session| (all + 1, own + usize::from(session.peer.ip() == peer)))
-    }
-
-    /// Whether that user has a session.
-    pub fn has_user(&self, name: &[u8]) -> bool {
-        self.all().iter().any(|session| session.is_user(name))
-    }
-
-    /// Logs a session in. Where the user may have only one, looking for another and taking the place are one step.
-    pub fn admit(
-        &self,
-        session: &Session,
-        login: Login,
-        alone: bool,
-        mask: Classes,
-        filters: Filters,
-        bus: &Bus,
-    ) -> Result<(), InUse> {
-        let table = self.lock();
-        if alone && table.all.values().any(|other| other.is_user(&login.user.name)) {
-            return Err(InUse);
-        }
-        session.admit(login, mask, filters, bus);
-        drop(table);
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The most filters a session may have: each is held against every event that it may see.
 pub const MAX_FILTERS: usize = 100;
+
+/// The most memory that the programs of a session's own filters may take, in bytes; the engine's caches for them take four
+/// times as much at the most.
+const MAX_FILTER_BYTES: usize = 512 * 1024;
 
 /// About how many bytes of events a session's own thread takes at once before it writes them out.
 const CATCH_UP_BYTES: usize = 64 * 1024;

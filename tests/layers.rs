@@ -41,7 +41,15 @@ const CLOCKS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["src/main.rs", "src/server"]),
     (
         "Instant::now",
-        &["src/main.rs", "src/server", "src/net", "src/bus.rs", "src/switch/gateway", "src/panics.rs"],
+        &[
+            "src/main.rs",
+            "src/server",
+            "src/net",
+            "src/bus.rs",
+            "src/session",
+            "src/switch/gateway",
+            "src/panics.rs",
+        ],
     ),
 ];
 

@@ -40,6 +40,7 @@ const FILLING: &[&str] = &["read", "read_all", "load", "new", "default", "clone"
 /// Fields without a reader, each with its reason.
 const EXCUSED: &[(&str, &str)] = &[
     ("Acl.lists", "its own method holds addresses against it"),
+    ("Reading.secret_files", "no setting: files whose permissions --check looks at, in config/folder.rs"),
     ("Manager.exposed", "decides in manager.rs which secrets are accepted"),
     ("Manager.insecuresecrets", "decides in manager.rs which secrets are accepted"),
 ];

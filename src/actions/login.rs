@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::ami::filter::Filters;
 use crate::ami::reply::Then;
 use crate::ami::{Classes, Event, Reply};
+use crate::auth::throttle::FIRST_DELAY;
 use crate::auth::{self, Failure, Proof, security};
 use crate::config::manager::User;
-use crate::session::{Login, Session, Transport};
+use crate::session::{Login, NotAdmitted, Session, Transport};
 use crate::switch::{ActionSpec, Argument};
 use crate::time::{SwitchMicros, WallMicros};
 
@@ -83,8 +84,8 @@ impl Core {
         Ok(())
     }
 
-    /// Counts and tells of a login that failed: one log line, and the security event if there is one. How long the answer is
-    /// to be held back.
+    /// Counts and tells of a login that failed: a log line, unless there are many, and the security event if there is one.
+    /// How long the answer is to be held back.
     pub fn tell_failure(
         &self,
         session: &Session,
@@ -94,21 +95,38 @@ impl Core {
     ) -> Duration {
         self.metrics.login_failures.count();
         let address = session.peer.ip().to_canonical();
-        log::warn!("login failed: user '{}' from {address}: {failure}", name.escape_ascii());
         let at = self.switch.time(now);
         if let Some(event) = security::failure_event(failure, name, session, at) {
             self.publish(event, at);
         }
-        let known = (!matches!(failure, Failure::NoUser | Failure::UnknownUser)).then_some(name);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.failed(session.peer.ip(), known, now)
+        let line = throttle.log(session.peer.ip(), now);
+        let delay = match failure {
+            // It has proved who it is.
+            Failure::Full => FIRST_DELAY,
+            // Known or not: which users there are is not to show in how long an answer takes.
+            _ => throttle.failed(session.peer.ip(), name, now),
+        };
+        drop(throttle);
+        let name = name.escape_ascii();
+        match line {
+            None => {}
+            Some(0) => log::warn!("login failed: user '{name}' from {address}: {failure}"),
+            Some(more) => {
+                log::warn!("login failed: user '{name}' from {address}: {failure} (and {more} more before)");
+            }
+        }
+        delay
     }
 
     fn take_place(&self, session: &Session, login: &Login, mask: Classes) -> Result<(), Failure> {
         let filters = filters_of(&login.user);
-        let alone = !login.user.allowmultiplelogin;
-        let admitted = self.sessions.admit(session, login.clone(), alone, mask, filters, &self.bus);
-        admitted.map_err(|_| Failure::InUse)
+        let admitted = self.sessions.admit(session, login.clone(), mask, filters, &self.bus);
+        admitted.map_err(|why| match why {
+            NotAdmitted::InUse => Failure::InUse,
+            // Who has been closed meanwhile gets no answer.
+            NotAdmitted::Full | NotAdmitted::Ended => Failure::Full,
+        })
     }
 
     fn tell_login(&self, session: &Session, login: &Login, now: SwitchMicros) {
@@ -120,10 +138,11 @@ impl Core {
     }
 }
 
-/// The user's filters, for the session to add to.
+/// The user's filters, for the session to add to, or to narrow where they are locked.
 #[inline(never)]
 fn filters_of(user: &User) -> Filters {
-    user.filters.iter().cloned().collect()
+    let filters = user.filters.iter().cloned();
+    if user.eventfilterlocked { Filters::bounded_by(filters) } else { filters.collect() }
 }
 
 #[inline(never)]
@@ -138,7 +157,7 @@ fn greet(call: &Call<'_>, login: &Login, reply: &mut Reply<'_>) {
 #[inline(never)]
 fn refuse(call: &Call<'_>, name: &[u8], failure: &Failure, reply: &mut Reply<'_>) {
     let delay = call.core.tell_failure(call.session, name, failure, call.arrived);
-    reply.error(if *failure == Failure::InUse { "Login Already In Use" } else { "Authentication failed" });
+    reply.error(failure.answer());
     reply.then(Then::CloseAfter(delay));
 }
 

@@ -107,8 +107,22 @@ pub fn finish_wait(
 ) -> Result<(), Overrun> {
     Reply::new(out, message.action_id()).success("Waiting for Event completed.");
     session.catch_up(&core.bus, out)?;
+    core.tell_exhausted(session);
     Reply::new(out, message.action_id()).event("WaitEventComplete").action_id().end();
     Ok(())
+}
+
+impl Core {
+    /// Counts and logs that a session was ended because its event filters took too long, if it was.
+    pub fn tell_exhausted(&self, session: &Session) {
+        if session.take_exhausted() {
+            self.metrics.filter_disconnects.count();
+            let login = session.login();
+            let user = login.as_ref().map(|login| login.user.name.as_slice()).unwrap_or_default();
+            let (user, peer) = (user.escape_ascii(), session.peer);
+            log::warn!("user '{user}' at {peer} is disconnected: its event filters take too long");
+        }
+    }
 }
 
 pub(super) const ACTIONS: &[Row] = &[

@@ -7,23 +7,38 @@ use regex::bytes::Regex;
 use super::Event;
 use super::posix::{self, Malformed};
 
-/// The filters of a session: an event passes if one of the including ones fits, where there are any, and none of the
-/// excluding ones does. (events/eventfilter-both.)
+/// The filters of a session. Without a bound of the administrator's they are one list, his and the client's own.
 #[derive(Clone, Debug, Default)]
 pub struct Filters {
+    /// What an event must pass as well, whatever the client adds: `eventfilterlocked`.
+    bound: Option<List>,
+    list: List,
+}
+
+/// An event passes a list if one of the including filters fits, where there are any, and none of the excluding ones does.
+/// (events/eventfilter-both.)
+#[derive(Clone, Debug, Default)]
+struct List {
     include: Vec<Filter>,
     exclude: Vec<Filter>,
 }
 
 impl Filters {
+    /// Those of the administrator; what the client adds can only narrow them.
+    pub fn bounded_by(filters: impl IntoIterator<Item = Filter>) -> Filters {
+        let bound: Filters = filters.into_iter().collect();
+        Filters { bound: (!bound.is_empty()).then_some(bound.list), list: List::default() }
+    }
+
     /// Adds one.
     pub fn add(&mut self, filter: Filter) {
-        if filter.exclude { self.exclude.push(filter) } else { self.include.push(filter) }
+        let List { include, exclude } = &mut self.list;
+        if filter.exclude { exclude.push(filter) } else { include.push(filter) }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.include.len() + self.exclude.len()
+        self.all().count()
     }
 
     /// Whether there is none.
@@ -31,10 +46,57 @@ impl Filters {
         self.len() == 0
     }
 
+    /// How much memory the programs of those in the client's list take, in bytes.
+    pub fn program_bytes(&self) -> usize {
+        self.list.all().map(Filter::program_bytes).sum()
+    }
+
+    /// Whether any of them looks at more of an event than its name: what that costs, who wrote the filter and who made the
+    /// event decide.
+    pub fn is_dear(&self) -> bool {
+        self.all().any(|filter| filter.header.is_some() || !matches!(filter.method, Method::None))
+    }
+
     /// Whether a session with these filters gets the event.
     pub fn pass(&self, event: &Event) -> bool {
-        (self.include.is_empty() || self.include.iter().any(|filter| filter.fits(event)))
-            && !self.exclude.iter().any(|filter| filter.fits(event))
+        self.pass_while(event, |_| true) == Some(true)
+    }
+
+    /// The same, but `go_on` is asked before each filter, with how many bytes it is about to look at; `None` once it
+    /// says no.
+    pub fn pass_while(&self, event: &Event, mut go_on: impl FnMut(usize) -> bool) -> Option<bool> {
+        for list in self.bound.iter().chain([&self.list]) {
+            if !list.pass_while(event, &mut go_on)? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Filter> {
+        let lists = self.bound.iter().chain([&self.list]);
+        lists.flat_map(List::all)
+    }
+}
+
+impl List {
+    fn all(&self) -> impl Iterator<Item = &Filter> {
+        self.include.iter().chain(&self.exclude)
+    }
+
+    fn pass_while(&self, event: &Event, go_on: &mut impl FnMut(usize) -> bool) -> Option<bool> {
+        let mut any = |filters: &[Filter]| {
+            for filter in filters {
+                if !go_on(event.text().len()) {
+                    return None;
+                }
+                if filter.fits(event) {
+                    return Some(true);
+                }
+            }
+            Some(false)
+        };
+        Some((self.include.is_empty() || any(&self.include)?) && !any(&self.exclude)?)
     }
 }
 
@@ -66,7 +128,8 @@ enum Method {
     StartsWith(Vec<u8>),
     EndsWith(Vec<u8>),
     Contains(Vec<u8>),
-    Regex(Regex),
+    /// With the most memory that its program takes, in bytes.
+    Regex(Regex, usize),
 }
 
 /// Why a filter cannot be: in AMI's own words.
@@ -100,7 +163,7 @@ impl Filter {
         if pattern.is_empty() {
             return Err(FilterError::Format);
         }
-        Ok(Filter { exclude, name: None, header: None, method: Method::Regex(posix::compile(pattern)?) })
+        Ok(Filter { exclude, name: None, header: None, method: regex(pattern)? })
     }
 
     /// A filter with criteria: `action(include|exclude)`, `name(EVENT)`, `header(HEADER)` and `method(METHOD)`, parted by
@@ -131,10 +194,15 @@ impl Filter {
             b"starts_with" => Method::StartsWith(own()),
             b"ends_with" => Method::EndsWith(own()),
             b"contains" => Method::Contains(own()),
-            b"regex" => Method::Regex(posix::compile(pattern)?),
+            b"regex" => regex(pattern)?,
             _ => return Err(FilterError::Format),
         };
         Ok(Filter { exclude, name, header, method })
+    }
+
+    /// How much memory its program takes, in bytes.
+    pub fn program_bytes(&self) -> usize {
+        if let Method::Regex(_, size) = self.method { size } else { 0 }
     }
 
     fn fits(&self, event: &Event) -> bool {
@@ -154,9 +222,13 @@ impl Filter {
             Method::StartsWith(pattern) => text.starts_with(pattern),
             Method::EndsWith(pattern) => text.ends_with(pattern),
             Method::Contains(pattern) => text.windows(pattern.len()).any(|window| window == pattern),
-            Method::Regex(regex) => regex.is_match(text),
+            Method::Regex(regex, _) => regex.is_match(text),
         }
     }
+}
+
+fn regex(pattern: &[u8]) -> Result<Method, Malformed> {
+    posix::compile_for_filter(pattern).map(|program| Method::Regex(program.regex, program.size))
 }
 
 /// Takes off the `!` that makes a pattern an excluding one.
@@ -211,6 +283,53 @@ mod tests {
         }
         check("", FilterError::Format);
         check("!", FilterError::Format);
+    }
+
+    #[test]
+    fn long_lists_are_accepted_and_programs_are_counted() {
+        let channels: Vec<_> = (0..60).map(|n| format!("PJSIP/{}", 1000 + n * 7)).collect();
+        let check = |pattern: &str, expect: Option<usize>| {
+            let filter = Filter::legacy(pattern.as_bytes()).ok();
+            assert_eq!(filter.map(|filter| filter.program_bytes()), expect, "{pattern}");
+        };
+        check("Channel: Local/", Some(4 * 1024));
+        check(&format!("Channel: ({})", channels.join("|")), Some(64 * 1024));
+        check(&"x".repeat(1000), Some(64 * 1024));
+        check(".{3000}", None);
+        let filter = |pattern: &str| Filter::legacy(pattern.as_bytes()).unwrap();
+        let mut filters = Filters::bounded_by([filter("a"), filter("!b")]);
+        assert_eq!((filters.len(), filters.program_bytes()), (2, 0));
+        filters.add(filter("c"));
+        assert_eq!((filters.len(), filters.program_bytes()), (3, 4 * 1024));
+    }
+
+    #[test]
+    fn a_bound_can_only_be_narrowed() {
+        let filter = |pattern: &str| Filter::legacy(pattern.as_bytes()).unwrap();
+        let check = |own: &[&str], free: bool, bounded: bool| {
+            let (mut list, mut bound) = (Filters::default(), Filters::bounded_by([filter("Size: 1")]));
+            list.add(filter("Size: 1"));
+            own.iter().for_each(|own| list.add(filter(own)));
+            own.iter().for_each(|own| bound.add(filter(own)));
+            let other = Event::new("UserEvent", Classes::USER).with("Size", 99).finish();
+            assert_eq!((list.pass(&other), bound.pass(&other)), (free, bounded), "{own:?}");
+            assert!(bound.is_dear() && !Filters::default().is_dear());
+        };
+        check(&[], false, false);
+        check(&["."], true, false);
+        check(&["Size: 99"], true, false);
+        let mut bound = Filters::bounded_by([filter("Size: 1")]);
+        assert!(bound.pass(&paint()));
+        bound.add(filter("!Paint"));
+        assert!(!bound.pass(&paint()));
+        let mut asked = 0;
+        let stops = |_| {
+            asked += 1;
+            false
+        };
+        assert_eq!((bound.pass_while(&paint(), stops), asked), (None, 1));
+        let names = Filter::advanced(b"name(UserEvent)", b"").unwrap();
+        assert!(!Filters::from_iter([names]).is_dear());
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) struct Malformed;
 /// Compiles a POSIX extended expression. The engine's time is linear in the text, whatever the pattern; what the pattern
 /// may cost in memory is bounded by [`MAX_PROGRAM`].
 pub(crate) fn compile(pattern: &[u8]) -> Result<Regex, Malformed> {
-    build_translated(&translate(pattern, Groups::Plain)?, MAX_PROGRAM)
+    build_translated(&translate(pattern, Groups::Plain)?, MAX_PROGRAM, MAX_PROGRAM)
 }
 
 /// Whether a group remembers what it matched: that costs time and memory.
@@ -30,16 +30,33 @@ pub(crate) const CLIENT_SIZES: [usize; 3] =
 /// Compiles an expression, with what its groups match or without, if its program has no more than `size` bytes: how long a match
 /// takes grows with that times the text.
 pub(crate) fn compile_sized(pattern: &[u8], groups: bool, size: usize) -> Result<Regex, Malformed> {
-    build_translated(&translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?, size)
+    build_translated(&translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?, size, MAX_PROGRAM)
 }
 
-fn build_translated(text: &str, size: usize) -> Result<Regex, Malformed> {
+/// A pattern compiled for somebody whose work is counted: how long a match takes grows with `size` times the text.
+pub(crate) struct Program {
+    pub(crate) regex: Regex,
+    /// The most memory that the compiled pattern takes, in bytes.
+    pub(crate) size: usize,
+}
+
+/// Compiles an expression for an event filter, of which a session may have many for as long as it lives: the engine's cache
+/// for it has four times the memory of the program.
+pub(crate) fn compile_for_filter(pattern: &[u8]) -> Result<Program, Malformed> {
+    let text = translate(pattern, Groups::Plain)?;
+    let sizes = [MAX_FILTER_PROGRAM / 16, MAX_FILTER_PROGRAM / 4, MAX_FILTER_PROGRAM];
+    let fits =
+        |size: usize| build_translated(&text, size, 4 * size).ok().map(|regex| Program { regex, size });
+    sizes.into_iter().find_map(fits).ok_or(Malformed)
+}
+
+fn build_translated(text: &str, size: usize, cache: usize) -> Result<Regex, Malformed> {
     RegexBuilder::new(text)
         .dot_matches_new_line(true)
         .unicode(false)
         .size_limit(size)
         .nest_limit(MAX_NESTING)
-        .dfa_size_limit(MAX_PROGRAM)
+        .dfa_size_limit(cache)
         .build()
         .map_err(|_| Malformed)
 }
@@ -159,14 +176,18 @@ fn literal(byte: u8, out: &mut String) {
 /// it unless it counts in the thousands.
 const MAX_PROGRAM: usize = 256 * 1024;
 
-/// The most memory a pattern of a client's may take once compiled, where it is matched while others wait: in an event filter, and
-/// by `=~` and REGEX() in the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
+/// The most memory a pattern of a client's may take once compiled, where it is matched while others wait: by `=~` and REGEX() in
+/// the switch. A larger one is refused as malformed. Such a program has some hundred states; patterns
 /// that people write have a few dozen.
 pub(crate) const MAX_CLIENT_PROGRAM: usize = 16 * 1024;
 
 /// How deep groups and repetitions may nest, each of the two a level: compiling takes stack for each, and a connection has little.
 /// A deeper pattern is refused as malformed.
 const MAX_NESTING: u32 = 40;
+
+/// The same for an event filter, which is matched where others do not wait, and within a budget: any line of 1,024 bytes that
+/// counts nothing fits, such as a list of sixty channels.
+pub(crate) const MAX_FILTER_PROGRAM: usize = 64 * 1024;
 
 /// How often a pattern may repeat what is repeated already, as `a**` does: each time the text so far is moved.
 const MAX_WRAPS: usize = 100;

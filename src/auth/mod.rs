@@ -43,6 +43,8 @@ pub enum Failure {
     UnknownUser,
     /// The user has a session, and may have only one.
     InUse,
+    /// The user, or all users together, have as many sessions as they may have.
+    Full,
     /// The user may not come from that address.
     Address,
     /// The secret is wrong.
@@ -66,6 +68,7 @@ impl std::fmt::Display for Failure {
             Failure::NoUser => "no user name given",
             Failure::UnknownUser => "no such user, or no secret for it",
             Failure::InUse => "already logged in, and allowed only once",
+            Failure::Full => "no session left (maxsessions, or the limits of the process)",
             Failure::Address => "address not permitted",
             Failure::Secret => "wrong secret",
             Failure::NeedsClear => {
@@ -74,6 +77,18 @@ impl std::fmt::Display for Failure {
             Failure::NoChallenge => "challenge login without a challenge",
             Failure::Key { .. } => "wrong answer to the challenge",
         })
+    }
+}
+
+impl Failure {
+    /// What the client is answered. Who has proved who it is learns why it cannot be let in; everybody else learns nothing.
+    /// "In use" comes before the secret is looked at, as in Asterisk. (session/multiple-login-*.)
+    pub fn answer(&self) -> &'static str {
+        match self {
+            Failure::InUse => "Login Already In Use",
+            Failure::Full => "Session limit reached",
+            _ => "Authentication failed",
+        }
     }
 }
 

@@ -22,7 +22,7 @@ struct Buckets {
 
 /// A bucket of tokens, one to be taken for each act: it holds as many as come in a second.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
+pub(super) struct Bucket {
     /// When it will be full again.
     full_at: WallMicros,
 }
@@ -58,7 +58,7 @@ impl Rates {
 }
 
 impl Bucket {
-    fn take(&mut self, rate: NonZeroU32, now: WallMicros) -> bool {
+    pub(super) fn take(&mut self, rate: NonZeroU32, now: WallMicros) -> bool {
         // It is never further from full than this, unless the clock was set back.
         if self.full_at > now.plus(SECOND) {
             self.full_at = now;

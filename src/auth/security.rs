@@ -13,7 +13,7 @@ pub fn failure_event(failure: &Failure, name: &[u8], session: &Session, at: Swit
     let event = match failure {
         Failure::NoUser | Failure::NoChallenge => return None,
         Failure::UnknownUser => tell("InvalidAccountID", 1, name),
-        Failure::InUse => tell("SessionLimit", 1, b""),
+        Failure::InUse | Failure::Full => tell("SessionLimit", 1, b""),
         Failure::Address => tell("FailedACL", 1, name),
         Failure::Secret | Failure::NeedsClear => tell("InvalidPassword", 2, name),
         Failure::Key { challenge, key } => {

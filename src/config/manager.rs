@@ -1,7 +1,7 @@
 //! manager.conf: the listener, the limits, and the users.
 
 use std::fmt::Display;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub struct Manager {
     pub authtimeout: Duration,
     /// `authlimit`: how many connections may be waiting for a login. Default: 50.
     pub authlimit: usize,
+    /// `maxsessions`, ours: how many sessions each user may have, of every transport. Default: 0, which is no limit over HTTP,
+    /// and otherwise three quarters of all places there are.
+    pub maxsessions: Option<NonZeroUsize>,
     /// `httptimeout`, in seconds: how long an HTTP session lives without a request. Default: 60.
     pub httptimeout: Duration,
     /// `disabledevents`: names of events that nobody gets. Default: none.
@@ -78,6 +81,7 @@ impl Default for Manager {
             debug: false,
             authtimeout: Duration::from_secs(30),
             authlimit: 50,
+            maxsessions: None,
             httptimeout: Duration::from_secs(60),
             disabledevents: Vec::new(),
             amiversion: "1.1".to_owned(),
@@ -106,6 +110,11 @@ pub struct User {
     pub setvar: Vec<(Vec<u8>, Vec<u8>)>,
     /// `eventfilter`: which events it gets of those that `read` gives it. Default: all.
     pub filters: Vec<Filter>,
+    /// `eventfilterlocked`, ours: whether its own filters can only narrow those of `eventfilter`. Default: no, as Asterisk:
+    /// all are one list.
+    pub eventfilterlocked: bool,
+    /// `maxsessions`, ours: how many sessions it may have. Default: as in `[general]`.
+    pub maxsessions: Option<NonZeroUsize>,
     /// `displayconnects`. Default: as in `[general]`.
     pub displayconnects: bool,
     /// `allowmultiplelogin`. Default: as in `[general]`.
@@ -128,6 +137,8 @@ impl Default for User {
             acl: Acl::default(),
             setvar: Vec::new(),
             filters: Vec::new(),
+            eventfilterlocked: false,
+            maxsessions: None,
             displayconnects: true,
             allowmultiplelogin: true,
             writetimeout: Duration::from_millis(100),
@@ -178,6 +189,7 @@ impl Manager {
         settings.truth("debug", &mut self.debug);
         settings.seconds("authtimeout", &mut self.authtimeout);
         settings.number("authlimit", 1..=MAX_AUTHLIMIT, &mut self.authlimit);
+        most_sessions(&mut settings, &mut self.maxsessions);
         settings.seconds("httptimeout", &mut self.httptimeout);
         self.disabledevents = settings.list("disabledevents");
         if let Some(line) = settings.last("amiversion") {
@@ -248,12 +260,15 @@ impl Manager {
             setvar: variables(&mut settings),
             displayconnects: self.displayconnects,
             allowmultiplelogin: self.allowmultiplelogin,
+            maxsessions: self.maxsessions,
             ..User::default()
         };
         let is_secret_usable = secret.is_some();
         user.secret = secret.unwrap_or_default();
         settings.truth("displayconnects", &mut user.displayconnects);
         settings.truth("allowmultiplelogin", &mut user.allowmultiplelogin);
+        settings.truth("eventfilterlocked", &mut user.eventfilterlocked);
+        most_sessions(&mut settings, &mut user.maxsessions);
         settings.milliseconds("writetimeout", 1, &mut user.writetimeout);
         let rules = Rules::read(&mut settings).map(|rules| user.acl.add(rules));
         lists(&mut settings, named, &mut user.acl);
@@ -278,6 +293,13 @@ impl Manager {
         }
         user
     }
+}
+
+/// `maxsessions`: 0 is the default bound.
+fn most_sessions(settings: &mut Settings, into: &mut Option<NonZeroUsize>) {
+    let mut most = into.map_or(0, NonZeroUsize::get);
+    settings.number("maxsessions", 0..=MAX_SESSIONS, &mut most);
+    *into = NonZeroUsize::new(most);
 }
 
 /// A class list: the last line counts. A name that is not known grants nothing.
@@ -369,6 +391,8 @@ const GENERAL: &[u8] = b"general";
 const TLS_PORT: u16 = 5039;
 /// How many connections may be let wait for a login: each costs a thread and a socket, which nobody has vouched for.
 const MAX_AUTHLIMIT: usize = 10_000;
+/// More sessions than any machine here has room for.
+const MAX_SESSIONS: usize = 1_000_000;
 /// The longest version for the greeting, in bytes.
 const MAX_VERSION: usize = 16;
 

@@ -1,7 +1,6 @@
 //! The one place that asks what time it is.
 
 use std::sync::OnceLock;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::{Reading, WallMicros};
@@ -32,12 +31,6 @@ fn read_once() -> (Reading, Duration) {
     let start = START.get_or_init(Instant::now);
     let (before, wall, after) = (start.elapsed(), now(), start.elapsed());
     (Reading { steady: after, wall }, after.saturating_sub(before))
-}
-
-/// Holds an answer back until so long after the request came, `since`, whatever work there was meanwhile: how long an answer takes
-/// is not to tell what was looked at.
-pub(crate) fn hold_back(since: Instant, delay: Duration) {
-    thread::sleep(delay.saturating_sub(since.elapsed()));
 }
 
 /// Two readings that lie further apart than this are made again, but not without end.

@@ -164,7 +164,7 @@ mod tests {
                     let user = Arc::new(User::default());
                     let login = Login { read: Classes::ALL, write: Classes::NONE, user };
                     let (filters, sessions) = (Filters::default(), &core.sessions);
-                    let admitted = sessions.admit(&session, login, false, Classes::ALL, filters, &core.bus);
+                    let admitted = sessions.admit(&session, login, Classes::ALL, filters, &core.bus);
                     assert!(admitted.is_ok());
                     let behind = session.catch_up(&core.bus, &mut Vec::new()).is_err();
                     core.sessions.remove(&session);

@@ -4,8 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection};
 
@@ -14,9 +14,10 @@ use crate::config::Config;
 use crate::net::listener::{BindError, resolve};
 use crate::net::{Listener, Stream, Waker};
 
+use super::capacity::{Capacity, Place, Places};
 use super::http::Web;
 use super::reading::Certificates;
-use super::{ami, spawn, spawn_shared};
+use super::{ami, spawn, spawn_shared, tell_closed};
 
 /// What is served at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,6 @@ impl Kind {
         }
     }
 
-    /// Serves a connection until it ends.
     /// What its threads are called by.
     fn short(self) -> &'static str {
         match self {
@@ -48,11 +48,27 @@ impl Kind {
         }
     }
 
-    fn serve(self, core: &Core, web: &Web, stream: Stream) {
+    /// Serves a connection until it ends.
+    fn serve(self, core: &Core, web: &Web, places: &Places, stream: Stream) {
         match self {
-            Kind::Ami | Kind::AmiTls => ami::serve(core, stream),
+            Kind::Ami | Kind::AmiTls => ami::serve(core, places, stream),
             Kind::Http | Kind::Https => web.serve(core, stream),
         }
+    }
+
+    /// A place for a connection. Where there is none, those that are on their way out have a moment to leave theirs.
+    fn place(self, places: &Places) -> Option<Place> {
+        for _ in 0..PLACE_TRIES {
+            let place = match self {
+                Kind::Ami | Kind::AmiTls => places.ami(),
+                Kind::Http | Kind::Https => places.http(),
+            };
+            if place.is_some() {
+                return place;
+            }
+            thread::sleep(PLACE_PAUSE);
+        }
+        None
     }
 }
 
@@ -68,7 +84,11 @@ struct Running {
 
 /// All listeners of a server.
 #[derive(Default)]
-pub(super) struct Listeners(Vec<Running>);
+pub(super) struct Listeners {
+    running: Vec<Running>,
+    /// How many connections there may be: found when the first listener is served.
+    places: Option<Arc<Places>>,
+}
 
 /// A listener as the configuration asks for it.
 struct Wanted {
@@ -100,7 +120,12 @@ impl Listeners {
         let is = |running: &Running, wanted: &Wanted| {
             (running.kind, running.address) == (wanted.kind, wanted.address)
         };
-        for running in self.0.extract_if(.., |running| !bound.0.iter().any(|wanted| is(running, wanted))) {
+        let places = Arc::clone(self.places.get_or_insert_with(measure));
+        let logged_in = places.capacity.most_logged_in(core.config().manager.authlimit);
+        core.sessions.set_most_logged_in(logged_in);
+        for running in
+            self.running.extract_if(.., |running| !bound.0.iter().any(|wanted| is(running, wanted)))
+        {
             running.stopper.wake();
         }
         for wanted in bound.0 {
@@ -110,10 +135,11 @@ impl Listeners {
                 let (kind, address, stopper) = (wanted.kind, socket.address(), socket.stopper());
                 let tls = Arc::new(Mutex::new(wanted.tls));
                 let (core, web, current) = (Arc::clone(core), Arc::clone(web), Arc::clone(&tls));
+                let places = Arc::clone(&places);
                 let name = format!("listen-{}", kind.short());
-                let accept = move || accept(kind, &socket, &core, &web, &current);
+                let accept = move || accept(kind, &socket, &core, &web, &places, &current);
                 let thread = spawn_shared(&name, LISTENER_STACK, accept)?;
-                self.0.push(Running { kind, address, tls, stopper, thread });
+                self.running.push(Running { kind, address, tls, stopper, thread });
             }
         }
         Ok(())
@@ -121,19 +147,19 @@ impl Listeners {
 
     /// What is listened at, for the log.
     pub(super) fn describe(&self) -> Vec<String> {
-        self.0.iter().map(|running| format!("{} at {}", running.kind.name(), running.address)).collect()
+        self.running.iter().map(|running| format!("{} at {}", running.kind.name(), running.address)).collect()
     }
 
     /// Ends them all, waiting for their threads no longer than that.
     pub(super) fn stop(&mut self, until: Instant) {
-        self.0.iter().for_each(|running| running.stopper.wake());
-        for running in self.0.drain(..) {
+        self.running.iter().for_each(|running| running.stopper.wake());
+        for running in self.running.drain(..) {
             super::join(running.thread, until);
         }
     }
 
     fn find(&self, wanted: &Wanted) -> Option<&Running> {
-        self.0.iter().find(|running| (running.kind, running.address) == (wanted.kind, wanted.address))
+        self.running.iter().find(|running| (running.kind, running.address) == (wanted.kind, wanted.address))
     }
 }
 
@@ -145,22 +171,42 @@ fn accept(
     socket: &Listener,
     core: &Arc<Core>,
     web: &Arc<Web>,
+    places: &Arc<Places>,
     tls: &Mutex<Option<Arc<ServerConfig>>>,
 ) {
     while let Some(connection) = socket.accept() {
-        let (core, web) = (Arc::clone(core), Arc::clone(web));
+        let Some(place) = kind.place(places) else {
+            core.metrics.refused.count();
+            let (name, limit) = (kind.name(), places.capacity.limit);
+            tell_closed(core, format_args!("{name} connection closed: no place left (limit: {limit})"));
+            continue;
+        };
+        let (core, web, places) = (Arc::clone(core), Arc::clone(web), Arc::clone(places));
         let tls = tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let peer = connection.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
-        let serve = move || match stream(connection, tls) {
-            Ok(stream) => kind.serve(&core, &web, stream),
-            Err(error) => log::debug!("connection closed: {error}"),
+        let serve = move || {
+            match stream(connection, tls) {
+                Ok(stream) => kind.serve(&core, &web, &places, stream),
+                Err(error) => log::debug!("connection closed: {error}"),
+            }
+            drop(place);
         };
         let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number} {peer}", kind.short());
         if let Err(error) = spawn(&name, CONNECTION_STACK, serve) {
             log::warn!("connection closed: no thread for it: {error}");
+            // Trying again at once would only burn the processor.
+            thread::sleep(NO_THREAD_PAUSE);
         }
     }
+}
+
+/// Finds how many connections there is room for, and logs it.
+fn measure() -> Arc<Places> {
+    let capacity = Capacity::measure();
+    let Capacity { ami, http, limit, .. } = capacity;
+    log::info!("room for {ami} AMI and {http} HTTP connections (tightest limit: {limit})");
+    Arc::new(Places::new(capacity))
 }
 
 fn stream(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Stream> {
@@ -221,3 +267,10 @@ fn wanted(config: &Config, certificates: &Certificates) -> Result<Vec<Wanted>, B
 /// the compilation of a filter.
 const CONNECTION_STACK: usize = 256 * 1024;
 const LISTENER_STACK: usize = 64 * 1024;
+
+/// How long a new connection waits for a place that is about to be left, in tries and the pause between them.
+const PLACE_TRIES: u32 = 20;
+const PLACE_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a listener rests when the system has no thread for a connection, whatever was found at the start.
+const NO_THREAD_PAUSE: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
 //! The daemon: threads and sockets meet the rest here.
 
 mod ami;
+mod capacity;
 mod clock;
 mod dispatch;
 mod http;

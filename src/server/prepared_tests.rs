@@ -92,7 +92,7 @@ fn ask(core: &Core, lines: &str) -> String {
     let since = core.switch.time(now);
     let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
     let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(User::default()) };
-    let admitted = core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), &core.bus);
+    let admitted = core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
     admitted.expect("this user may log in as often as it likes");
     let mut message = Message::new();
     lines.lines().for_each(|line| message.push_line(line.as_bytes()));

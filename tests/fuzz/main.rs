@@ -44,7 +44,7 @@ macro_rules! tests {
 }
 
 tests! {
-    ami_packets ami_events ami_filters http_heads http_bodies http_multipart http_credentials http_answers
+    ami_packets ami_events ami_filters http_heads http_bodies http_connections http_multipart http_credentials http_answers
     config_files config_edits config_folder gateway_packets switch_actions switch_requests switch_dialplan switch_expressions switch_policies
     switch_nested
 }

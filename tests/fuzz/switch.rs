@@ -273,7 +273,7 @@ impl Bench {
         let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let login = Login { read: Classes::ALL, write: Classes::ALL, user };
         let admitted =
-            core.sessions.admit(&session, login, false, Classes::ALL, Filters::default(), &core.bus);
+            core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
         admitted.expect("this user may log in as often as it likes");
         Bench { core, switch, session }
     }

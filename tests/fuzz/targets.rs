@@ -81,6 +81,25 @@ pub(crate) const TARGETS: &[Target] = &[
         words: &["\r\n", "0\r\n\r\n", "ffffffffffffffff", "fffffffffffffff", ";", "40960", "a000"],
     },
     Target {
+        name: "http_connections",
+        run: web::connections,
+        longest: SHORT,
+        texts: Texts::Client("h>"),
+        seeds: &[
+            b"GET /rawman?action=ping HTTP/1.1\r\nHost: a\r\n\r\nPOST /mxml HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=1GET / HTTP/1.0\r\n\r\n",
+            b"POST /rawman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\na=1\r\n0\r\nT: 1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            b"GET /arawman?action=setvar HTTP/1.1\r\nHost: pbx:8088\r\nUser-Agent: Mozilla/5.0 (X11)\r\nUpgrade-Insecure-Requests: 1\r\n\
+              Referer: http://evil/\r\nOrigin: null\r\nSec-Fetch-Site: cross-site\r\nAccept: text/html,*/*;q=0.8\r\n\r\n",
+            b"OPTIONS /rawman HTTP/1.1\r\nHost: [::1]:80\r\nOrigin: https://[::1]\r\nX-Forwarded-Host: a:443, b\r\n\
+              Access-Control-Request-Method: POST\r\n\r\n",
+        ],
+        words: &[
+            "\r\n", "\r\n\r\n", "\n", "\r", "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "HTTP/1.0", "Content-Length: 3", "Content-Length: 2048",
+            "Transfer-Encoding: chunked", "Transfer-Encoding: identity", "0\r\n\r\n", "800\r\n", "Host: ", "Origin: ", "Origin: null", "Referer: http://",
+            "://", "Sec-Fetch-Site: same-origin", "User-Agent: Mozilla/5.0", "X-Forwarded-Host: ", "Connection: keep-alive", "Connection: close", ":443",
+        ],
+    },
+    Target {
         name: "http_multipart",
         run: web::multipart,
         longest: SHORT,

@@ -1,6 +1,10 @@
 //! HTTP's decoders: heads, bodies, forms, uploads, credentials.
 
+use std::convert::Infallible;
+
 use amibox::http::body::{Decoder, Framing, MAX_FORM};
+use amibox::http::browser::Site;
+use amibox::http::buffer::Buffer;
 use amibox::http::cookie::{Scope, SessionId};
 use amibox::http::digest::{Credentials, Nonces};
 use amibox::http::multipart::{self, Item, Malformed, Multipart};
@@ -31,6 +35,91 @@ pub(crate) fn heads(data: &[u8]) {
     if let Ok(mut decoder) = Decoder::new(request.framing, MAX_FORM) {
         let _ = content(&mut decoder, &data[length..], data.len().max(1));
     }
+}
+
+/// However a connection's bytes are cut, the same requests are found in them, with the same bodies, and what a browser
+/// tells of its page is what it told.
+pub(crate) fn connections(data: &[u8]) {
+    let whole = requests(data, data.len().max(1));
+    for size in [1, 7, 2047, 2048, 2049] {
+        assert_eq!(requests(data, size), whole, "in pieces of {size}");
+    }
+}
+
+/// What is found on a connection, up to the first mistake or the end.
+fn requests(data: &[u8], size: usize) -> Vec<String> {
+    let (mut buffer, mut rest, mut found) = (Buffer::default(), data, Vec::new());
+    let mut fill = |buffer: &mut Buffer| {
+        let read = |room: &mut [u8]| {
+            let count = size.min(room.len()).min(rest.len());
+            room[..count].copy_from_slice(&rest[..count]);
+            rest = &rest[count..];
+            Ok::<usize, Infallible>(count)
+        };
+        matches!(buffer.fill(read), Ok(1..))
+    };
+    loop {
+        let mut scan = HeadScan::default();
+        let head = loop {
+            match scan.advance(buffer.unread()) {
+                Ok(Some(length)) => break buffer.unread()[..length].to_vec(),
+                Ok(None) if fill(&mut buffer) => {}
+                Ok(None) => return found,
+                Err(page) => {
+                    found.push(format!("{page:?}"));
+                    return found;
+                }
+            }
+        };
+        buffer.consume(head.len());
+        let request = Request::parse(&head);
+        let decoder = request.as_ref().map_err(|page| *page).and_then(|r| Decoder::new(r.framing, MAX_FORM));
+        let (request, mut decoder) = match (request, decoder) {
+            (Ok(request), Ok(decoder)) => (request, decoder),
+            (_, Err(page)) | (Err(page), _) => {
+                found.push(format!("{page:?}"));
+                return found;
+            }
+        };
+        let mut body = Vec::new();
+        while !decoder.is_done() {
+            if buffer.unread().is_empty() && !fill(&mut buffer) {
+                return found;
+            }
+            match decoder.decode(buffer.unread()) {
+                Ok(step) => {
+                    body.extend_from_slice(step.content);
+                    let used = step.used;
+                    buffer.consume(used);
+                }
+                Err(page) => {
+                    found.push(format!("{page:?}"));
+                    return found;
+                }
+            }
+        }
+        assert!(body.len() as u64 <= MAX_FORM);
+        found.push(format!("{request:?} {:?} {} {}", browser(&request), request.close, body.escape_ascii()));
+        buffer.shrink();
+        if request.close {
+            return found;
+        }
+    }
+}
+
+/// Whose page it is, and whether it is a browser's.
+fn browser(request: &Request<'_>) -> (Site, bool) {
+    let site = request.site();
+    let names_nobody = request.host.is_empty() && request.forwarded_host.is_empty();
+    if request.fetch_site.is_empty() {
+        assert!(request.origin != b"null" || site == Site::Other, "a page that hides is another's");
+        assert!(site != Site::Own || !names_nobody, "no page is of a host that nobody named");
+        assert_eq!(site == Site::Unknown, request.origin.is_empty() && request.referer.is_empty());
+    }
+    assert!(!request.is_of_origin(&[]));
+    let own = request.host_name();
+    assert!(own.len() <= request.host.len() && !own.iter().any(u8::is_ascii_uppercase));
+    (site, request.is_from_browser())
 }
 
 /// Where the head ends; or the status and the text of the page that refuses it.

@@ -4,9 +4,12 @@
 //!     cargo test --test trust                every one
 //!     cargo test --test trust admission::    one kind
 
+mod admission;
 mod browsers;
 mod budget;
+mod chromium;
 mod clocks;
+mod filters;
 mod honesty;
 mod http_admission;
 mod http_framing;

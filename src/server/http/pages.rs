@@ -176,9 +176,9 @@ impl<'r> Client<'r> {
             Ok(visit) => self.perform(&visit, parameters)?,
             Err(failure) => {
                 self.fail(&credentials.username, &failure);
-                parameters
-                    .wire
-                    .extend_from_slice(b"Response: Error\r\nMessage: Login Already In Use\r\n\r\n");
+                let answer = failure.answer();
+                let text = format!("Response: Error\r\nMessage: {answer}\r\n\r\n");
+                parameters.wire.extend_from_slice(text.as_bytes());
             }
         }
         Ok(self.encoded(encoding, html::Form::Amanager, parameters))

@@ -117,19 +117,26 @@ pub(super) const APPS: &[App] = &[
         "Says that there is no way through, and waits for the end.",
         |engine, id, data| refuse(engine, id, data, Frame::Congestion, causes::CONGESTION),
     ),
-    App::new("Echo", "", "Sends back what it hears.", |engine, id, _| engine.sleep(id, None, Rest::Next)),
+    App::new("Echo", "", "Waits until the call ends; there is no sound to send back.", |engine, id, _| {
+        engine.sleep(id, None, Rest::Next)
+    }),
     App::new("Hangup", "[cause]", "Ends the channel.", hangup),
-    App::new("Milliwatt", "[options]", "Plays a tone without an end.", |engine, id, _| {
+    App::new("Milliwatt", "[options]", "Waits until the call ends, silently.", |engine, id, _| {
         sound(engine, id, None)
     }),
-    App::new("MusicOnHold", "class[,seconds]", "Plays music.", music),
+    App::new("MusicOnHold", "class[,seconds]", "Waits, silently.", music),
     App::new("NoOp", "[text]", "Does nothing.", nothing),
     App::new("Log", "level,text", "Writes a line into the log.", note),
     App::new("Verbose", "[level,]text", "Writes a line into the log.", note),
-    App::new("Playback", "file[&file...][,options]", "Plays sounds.", playback),
-    App::new("ControlPlayback", "file[,...]", "Plays a sound that can be wound.", playback),
-    App::new("PlayTones", "tones", "Begins to play tones.", nothing),
-    App::new("StopPlayTones", "", "Stops playing tones.", nothing),
+    App::new("Playback", "file[&file...][,options]", "Takes the time of sounds, silently.", playback),
+    App::new(
+        "ControlPlayback",
+        "file[,...]",
+        "Takes the time of a sound, silently; no digit rewinds it.",
+        playback,
+    ),
+    App::new("PlayTones", "tones", "Does nothing: there are no tones without media.", nothing),
+    App::new("StopPlayTones", "", "Does nothing: there are no tones without media.", nothing),
     App::new("Progress", "", "Says that there is progress.", |engine, id, _| {
         engine.indicate(id, Frame::Progress);
         Flow::Next
@@ -142,12 +149,12 @@ pub(super) const APPS: &[App] = &[
         engine.indicate(id, Frame::Ringing);
         Flow::Next
     }),
-    App::new("SayAlpha", "text", "Spells a text.", say),
-    App::new("SayDigits", "digits", "Says digits.", say),
-    App::new("SayNumber", "number[,gender]", "Says a number.", say),
-    App::new("SayPhonetic", "text", "Spells a text with words.", say),
-    App::new("SayUnixTime", "[time,zone,format]", "Says a time.", say),
-    App::new("StartMusicOnHold", "[class]", "Begins to play music.", nothing),
-    App::new("StopMusicOnHold", "", "Stops playing music.", nothing),
+    App::new("SayAlpha", "text", "Takes the time of spelling a text, silently.", say),
+    App::new("SayDigits", "digits", "Takes the time of saying digits, silently.", say),
+    App::new("SayNumber", "number[,gender]", "Takes the time of saying a number, silently.", say),
+    App::new("SayPhonetic", "text", "Takes the time of spelling a text with words, silently.", say),
+    App::new("SayUnixTime", "[time,zone,format]", "Takes the time of saying a time, silently.", say),
+    App::new("StartMusicOnHold", "[class]", "Does nothing: there is no music without media.", nothing),
+    App::new("StopMusicOnHold", "", "Does nothing: there is no music without media.", nothing),
     App::new("Wait", "seconds", "Waits.", wait),
 ];
