@@ -2,6 +2,7 @@
 
 mod cli;
 mod hardening;
+mod logging;
 mod passwd;
 
 use std::env::VarError;
@@ -167,7 +168,10 @@ fn start_log() {
         let date = WallMicros::default().plus(since).date();
         writeln!(out, "{} {} {:<5} {}", date.day(), date.time(), record.level(), record.args())
     });
-    builder.init();
+    let logger = builder.build();
+    log::set_max_level(logger.filter());
+    // It fails only where there is a logger already.
+    let _ = log::set_boxed_logger(Box::new(logging::Limited::new(logger)));
     if let Some(spec) = unusable {
         log::warn!(
             "RUST_LOG={spec} names no level (error, warn, info, debug, trace, off) and no part of amibox; \

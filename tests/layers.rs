@@ -49,6 +49,7 @@ const CLOCKS: &[(&str, &[&str])] = &[
             "src/session",
             "src/switch/gateway",
             "src/panics.rs",
+            "src/logging.rs",
         ],
     ),
 ];

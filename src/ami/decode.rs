@@ -96,6 +96,15 @@ impl Decoder {
         &self.message
     }
 
+    /// Overwrites the packet that was decoded last, if it held a secret, which is then gone from it; whether it did.
+    pub fn wipe(&mut self) -> bool {
+        let held = self.finished && self.message.holds_secret();
+        if held {
+            self.message.clear();
+        }
+        held
+    }
+
     /// Whether part of a packet has been taken in.
     pub fn is_midway(&self) -> bool {
         !self.finished && (!self.message.is_empty() || self.defect.is_some())

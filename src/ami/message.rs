@@ -2,6 +2,8 @@
 //!
 //! Listeners, HTTP parameters and the gateway all make the same one. Bytes are passed through untouched.
 
+use zeroize::Zeroize;
+
 /// One packet of the protocol. It owns its bytes and is made to be cleared and filled again: a connection uses the
 /// same two allocations for all its packets.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -45,12 +47,31 @@ impl Message {
         Message::default()
     }
 
-    /// Makes it empty again, and gives back what memory an unusually large packet took.
+    /// Makes it empty again, and gives back what memory an unusually large packet took. A secret is overwritten.
     pub fn clear(&mut self) {
+        if self.holds_secret() {
+            self.bytes.zeroize();
+        }
         self.bytes.clear();
         self.lines.clear();
         self.bytes.shrink_to(KEEP_BYTES);
         self.lines.shrink_to(KEEP_LINES);
+    }
+
+    /// Whether it proves who somebody is: what held it is then to be overwritten.
+    pub fn holds_secret(&self) -> bool {
+        self.lines().any(|line| line.is("Secret") || line.is("Key"))
+    }
+
+    /// Makes room for so many bytes. What moves leaves no copy behind that nobody would overwrite.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.bytes.capacity()));
+            larger.extend_from_slice(&self.bytes);
+            self.bytes.zeroize();
+            self.bytes = larger;
+        }
     }
 
     /// Adds a line as it came, without its ending.
@@ -60,6 +81,7 @@ impl Message {
         let colon = text.iter().position(|&b| b == b':').map_or(end, |at| start + at as u32);
         let blanks = |from: u32| text[(from - start) as usize..].iter().take_while(|b| is_blank(**b)).count();
         let value = if colon == end { end } else { colon + 1 + blanks(colon + 1) as u32 };
+        self.reserve(text.len());
         self.bytes.extend_from_slice(text);
         self.lines.push(Span { start, colon, value, end });
     }
@@ -72,6 +94,7 @@ impl Message {
         text.extend_from_slice(value);
         text.iter_mut().filter(|b| is_break(**b)).for_each(|b| *b = b' ');
         self.push_line(&text);
+        text.zeroize();
     }
 
     /// The lines in the order in which they came.
@@ -197,6 +220,16 @@ mod tests {
         assert_eq!(message.action_id(), None);
         assert_eq!(message.value("Nothing"), b"");
         assert_eq!(message.get_all("action").count(), 3);
+    }
+
+    #[test]
+    fn a_message_says_whether_it_holds_a_secret() {
+        let mut message: Message = [("Action", "Login"), ("sEcret", "w0rld")].into_iter().collect();
+        assert!(message.holds_secret());
+        message.clear();
+        assert!(message.is_empty() && !message.holds_secret());
+        message.push(b"Action", b"Ping");
+        assert!(!message.holds_secret());
     }
 
     #[test]

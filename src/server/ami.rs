@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
+use zeroize::Zeroize;
 
 use crate::actions::{self, Core};
 use crate::ami::decode::{Decoded, Decoder};
@@ -199,7 +200,7 @@ impl<'a> Connection<'a> {
     /// Runs every action that has arrived whole; whether the connection stays open.
     fn answer(&mut self) -> Result<bool, End> {
         let mut used = 0;
-        let mut open = true;
+        let (mut open, mut secret) = (true, false);
         while open {
             let (taken, decoded) = self.decoder.decode(&self.input[used..self.filled]);
             used += taken;
@@ -232,6 +233,7 @@ impl<'a> Connection<'a> {
                 }
                 Then::BehindEvents => self.put_events_before(before)?,
             }
+            secret |= self.decoder.wipe();
             // The events that an action caused stand right behind its answer.
             while open && self.session.has_news(&self.core.bus) {
                 if !self.session.catch_up(&self.core.bus, &mut self.out)? {
@@ -244,6 +246,9 @@ impl<'a> Connection<'a> {
         }
         self.input.copy_within(used..self.filled, 0);
         self.filled -= used;
+        if secret {
+            self.input[self.filled..].zeroize();
+        }
         Ok(open)
     }
 
