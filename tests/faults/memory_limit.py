@@ -20,7 +20,7 @@ def under(room):
             held.append(Ami(server, "listener" if number % 3 == 0 else "quiet", events="on", source=place, timeout=3))
         except (OSError, EOFError):
             refused += 1
-        if refused > 40 or not server.alive():
+        if refused > 12 or not server.alive():
             break
     check(server.alive(), f"the server ended with {server.process.returncode}: {server.log()[-300:]}")
     check(refused, f"{len(held)} connections within {room >> 20} MiB?")
