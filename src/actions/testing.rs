@@ -46,8 +46,7 @@ impl Bench {
             .add(|id| Session::new(id, Transport::Tcp, here, here, SwitchMicros::from_wall(START), None));
         let user = User { name: name.as_bytes().to_vec(), ..User::default() };
         let login = Login { read: Classes::ALL, write: Classes::ALL, user: Arc::new(user) };
-        let admitted =
-            core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
+        let admitted = core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
         admitted.expect("this user may log in as often as it likes");
         session
     }

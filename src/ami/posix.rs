@@ -30,7 +30,11 @@ pub(crate) const CLIENT_SIZES: [usize; 3] =
 /// Compiles an expression, with what its groups match or without, if its program has no more than `size` bytes: how long a match
 /// takes grows with that times the text.
 pub(crate) fn compile_sized(pattern: &[u8], groups: bool, size: usize) -> Result<Regex, Malformed> {
-    build_translated(&translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?, size, MAX_PROGRAM)
+    build_translated(
+        &translate(pattern, if groups { Groups::Kept } else { Groups::Plain })?,
+        size,
+        MAX_PROGRAM,
+    )
 }
 
 /// A pattern compiled for somebody whose work is counted: how long a match takes grows with `size` times the text.

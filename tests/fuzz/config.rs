@@ -105,10 +105,12 @@ fn meaning(document: &Document) -> Vec<Section<'_>> {
     document.categories().iter().map(section).collect()
 }
 
-/// What `+=` has put before a value cannot be written so. (config/getconfig-append-operator.)
+/// What `+=` has put before a value cannot be written so (config/getconfig-append-operator), and blanks at its end are
+/// written but not read (config/update-value-blanks).
 fn trim(value: &[u8]) -> &[u8] {
     let from = value.iter().position(|&b| b > b' ').unwrap_or(value.len());
-    &value[from..]
+    let to = value.iter().rposition(|&b| b > b' ').map_or(from, |last| last + 1);
+    &value[from..to]
 }
 
 /// What an heir no longer has, its template gives it again (config/update-templates-delete); and of several that it

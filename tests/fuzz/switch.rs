@@ -272,8 +272,7 @@ impl Bench {
         let since = SwitchMicros::new(START);
         let session = core.sessions.add(|id| Session::new(id, Transport::Tcp, here, here, since, None));
         let login = Login { read: Classes::ALL, write: Classes::ALL, user };
-        let admitted =
-            core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
+        let admitted = core.sessions.admit(&session, login, Classes::ALL, Filters::default(), &core.bus);
         admitted.expect("this user may log in as often as it likes");
         Bench { core, switch, session }
     }

@@ -101,9 +101,17 @@ impl Document {
                 " "
             }
             Item::Variable(variable) => {
+                let begun = out.len();
                 push_name(out, &variable.name);
-                out.extend_from_slice(if variable.arrow { b" => " } else { b" = " });
+                let named = out.len();
+                let (sign, bare): (&[u8], &[u8]) =
+                    if variable.arrow { (b" => ", b"=>") } else { (b" = ", b"=") };
+                out.extend_from_slice(sign);
                 push_escaped(out, &variable.value);
+                if out.len() - begun + notes.beside.len() > MAX_LINE {
+                    // A line that just fitted would be skipped for the blanks.
+                    out.splice(named..named + sign.len(), bare.iter().copied());
+                }
                 // Its comment brings its blanks.
                 ""
             }
