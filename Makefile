@@ -129,7 +129,7 @@ install: ## install below $(DESTDIR)$(PREFIX): binary, unit file, sample configu
 	install -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/amibox
 	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/amibox/
 	install -m 644 conf/fail2ban/filter.d-amibox.conf $(DESTDIR)$(PREFIX)/share/amibox/fail2ban-filter.conf
-	install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(PREFIX)/share/doc/amibox/
+	install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/amibox/
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' conf/amibox.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/amibox.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/amibox.service
 
