@@ -5,7 +5,7 @@
 //! a session's lock is sent without waiting.
 //!
 //! Filters that look at more than an event's name may be dear, and their client chooses them. They are held against events
-//! on the session's own thread, under no lock that others take, and within a [`Budget`]: they cost their owner alone.
+//! on the session's own thread, under no lock that others take, and within a `Budget`: they cost their owner alone.
 
 mod budget;
 mod table;

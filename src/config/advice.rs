@@ -109,7 +109,7 @@ fn warning(document: &Document, key: &str, text: String) -> Complaint {
 fn last<'d>(document: &'d Document, section: &[u8], key: &str) -> Option<&'d Variable> {
     let named = document.categories().iter().filter(|category| !category.is_template());
     let lines = named.filter(|category| category.name().eq_ignore_ascii_case(section));
-    lines.flat_map(|category| category.variables()).filter(|line| line.is(key.as_bytes())).last()
+    lines.flat_map(|category| category.variables()).rfind(|line| line.is(key.as_bytes()))
 }
 
 const GENERAL: &[u8] = b"general";

@@ -176,7 +176,7 @@ impl<'d, 'c> Settings<'d, 'c> {
         let begins = |line: &&Variable| {
             line.name().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
         };
-        if self.lines.iter().any(|line| begins(line)) {
+        if self.lines.iter().any(begins) {
             unused.add(format!("{prefix}*"));
             self.lines.retain(|line| !begins(line));
         }

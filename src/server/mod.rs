@@ -108,7 +108,7 @@ impl Daemon {
             Plan::Embedded(plan) => {
                 let astdb =
                     state.map_or_else(|| Ok(Store::in_memory()), Store::open).map_err(StartError::State)?;
-                let switch = Embedded::new(plan, astdb, bus, random(), clock::now());
+                let switch = Embedded::new(*plan, astdb, bus, random(), clock::now());
                 switch.set_modules(modules);
                 switch.set_load(load::average);
                 switch.start_clock(Arc::new(clock::read))?;

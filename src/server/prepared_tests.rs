@@ -112,7 +112,7 @@ fn each_file_is_read_once_and_that_reading_is_used() {
     let Some(Plan::Embedded(plan)) = loaded.plan else { panic!("the switch is the embedded one") };
     assert!(config.manager.user(b"u0").is_some());
     let bus = Bus::new().expect("a descriptor can be had");
-    let switch = Embedded::new(plan, Store::in_memory(), bus.clone(), 7, clock::now());
+    let switch = Embedded::new(*plan, Store::in_memory(), bus.clone(), 7, clock::now());
     let core = Core::new(Arc::new(config), bus, Modules::default(), Box::new(switch), clock::now(), || 7);
     let shows = |reading: &str, reread: &str| {
         for exten in ["1", "2"] {

@@ -30,7 +30,7 @@ pub struct Loaded {
 /// What a switch is made from: read and checked.
 pub enum Plan {
     /// `switch = embedded`.
-    Embedded(embedded::Plan),
+    Embedded(Box<embedded::Plan>),
     /// `switch = gateway`.
     Gateway(gateway::Plan),
 }
@@ -86,7 +86,7 @@ fn with_plan(files: Files, source: &dyn Source) -> Loaded {
     let (plan, more) = match config.amibox.switch {
         Kind::Embedded => {
             let (plan, more) = embedded::prepare(&config, source);
-            (Plan::Embedded(plan), more)
+            (Plan::Embedded(Box::new(plan)), more)
         }
         Kind::Gateway => {
             let (plan, more) = gateway::prepare(&config);

@@ -64,9 +64,10 @@ pub(crate) fn play(stage: &Stage, file: &Path) -> Result<(), String> {
     }
     let config = script::config(&steps).ok_or("it names no @config")?;
     let is_virtual = clock::is_virtual(file) && stage.pass != Pass::OverTls;
-    let add_clock = |etc: &Path| match is_virtual {
-        true => fs::write(etc.join("amibox.conf"), clock::VIRTUAL).expect("a folder of our own copy"),
-        false => (),
+    let add_clock = |etc: &Path| {
+        if is_virtual {
+            fs::write(etc.join("amibox.conf"), clock::VIRTUAL).expect("a folder of our own copy");
+        }
     };
     let upstream = match stage.pass {
         Pass::ThroughGateway => Some(start(stage, config, |etc| {

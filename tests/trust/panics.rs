@@ -83,7 +83,7 @@ fn connections_panic() {
         return;
     }
     let (dir, ports) = (TempDir::new("amibox-panics"), Ports::claim());
-    dir.write("manager.conf", &MANAGER.replace("@AMI@", &ports.of(Door::Ami).to_string()));
+    dir.write("manager.conf", MANAGER.replace("@AMI@", &ports.of(Door::Ami).to_string()));
     let http =
         format!("[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\n", ports.of(Door::Http));
     dir.write("http.conf", &http);

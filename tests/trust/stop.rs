@@ -51,7 +51,7 @@ impl Switch for Stuck {
 #[test]
 fn a_reload_and_a_state_folder_that_hang_are_not_waited_for() {
     let (dir, ports) = (TempDir::new("amibox-stop"), Ports::claim());
-    dir.write("manager.conf", &MANAGER.replace("@AMI_PORT@", &ports.of(Door::Ami).to_string()));
+    dir.write("manager.conf", MANAGER.replace("@AMI_PORT@", &ports.of(Door::Ami).to_string()));
     let (reads, reading) = mpsc::channel();
     let reads = std::sync::Mutex::new((0, reads));
     // The first time is the start.
@@ -110,7 +110,7 @@ fn what_waits_does_not_hold_up_the_end() {
 fn a_log_that_nobody_reads_does_not_keep_it() {
     let (dir, ports) = (TempDir::new("amibox-stop"), Ports::claim());
     let port = ports.of(Door::Ami);
-    dir.write("manager.conf", &MANAGER.replace("@AMI_PORT@", &port.to_string()));
+    dir.write("manager.conf", MANAGER.replace("@AMI_PORT@", &port.to_string()));
     let mut child = Command::new(binary())
         .arg("--config-dir")
         .arg(dir.path())

@@ -18,7 +18,7 @@ fn answer(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
     if !engine.answer(id) {
         return Flow::Next;
     }
-    let wait = delay.filter(|delay| *delay > 0).map_or(ANSWER_WAIT, |delay| from_millis(delay));
+    let wait = delay.filter(|delay| *delay > 0).map_or(ANSWER_WAIT, from_millis);
     engine.pause(id, Some(wait), Sleep { then: Rest::Next, plays: false, until_media: delay.is_none() })
 }
 

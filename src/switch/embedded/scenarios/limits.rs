@@ -233,7 +233,7 @@ fn numbers_without_measure_do_no_harm() {
         format!("WaitExten({most})"),
         format!("Answer({most})"),
         format!("Set(TIMEOUT(absolute)={most})"),
-        format!("Set(TIMEOUT(digit)=1e308)"),
+        "Set(TIMEOUT(digit)=1e308)".to_owned(),
         format!("Park({most})"),
         format!("ParkedCall(,{most})"),
         format!("VoiceMail({most})"),
