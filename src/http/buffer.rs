@@ -2,10 +2,14 @@
 //!
 //! The bytes and the place in them change together, by the methods here alone: no request's size can leave one of
 //! them beside the other.
+//!
+//! Heads and forms hold secrets: what is used, and every place that bytes were moved away from, is overwritten.
+
+use zeroize::Zeroize;
 
 /// Bytes in the order in which they arrived: they come in at the end and are used from the start.
-#[derive(Clone, Debug)]
 pub struct Buffer {
+    /// Zero where nothing is that has arrived and is not used.
     bytes: Vec<u8>,
     /// What is used no more. Never greater than `end`.
     start: usize,
@@ -27,7 +31,9 @@ impl Buffer {
 
     /// Lets go of so many bytes from the start, or of all where there are fewer.
     pub fn consume(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.end);
+        let used = self.start..self.start.saturating_add(count).min(self.end);
+        self.start = used.end;
+        self.bytes[used].zeroize();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
@@ -38,7 +44,7 @@ impl Buffer {
         self.move_to_front();
         if self.end == self.bytes.len() {
             // Heads end before this gets out of hand, and bodies are used up as they come.
-            self.bytes.resize(self.bytes.len() * 2, 0);
+            self.resize(self.bytes.len() * 2);
         }
         let room = self.bytes.len() - self.end;
         let count = read(&mut self.bytes[self.end..])?.min(room);
@@ -50,14 +56,36 @@ impl Buffer {
     pub fn shrink(&mut self) {
         if self.bytes.len() > SMALL && self.end - self.start <= SMALL {
             self.move_to_front();
-            self.bytes.truncate(SMALL);
-            self.bytes.shrink_to_fit();
+            self.resize(SMALL);
         }
     }
 
     fn move_to_front(&mut self) {
+        let unread = self.end - self.start;
         self.bytes.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        self.bytes[unread.max(self.start)..self.end].zeroize();
+        (self.start, self.end) = (0, unread);
+    }
+
+    /// Moves what stands at the front into other memory, which `realloc` would do without overwriting the old.
+    fn resize(&mut self, size: usize) {
+        let mut bytes = vec![0; size];
+        bytes[..self.end].copy_from_slice(&self.bytes[..self.end]);
+        self.bytes.zeroize();
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.bytes[self.start..self.end].zeroize();
+    }
+}
+
+/// Sizes alone: what has arrived may hold secrets.
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} of {} bytes)", self.end - self.start, self.bytes.len())
     }
 }
 
@@ -84,7 +112,7 @@ mod tests {
         };
         for _ in 0..200 {
             let (mut buffer, mut model) = (Buffer::default(), VecDeque::new());
-            for step in 0..50 {
+            for step in 1..=50 {
                 let size = sizes[next(sizes.len())];
                 match next(3) {
                     0 => {
@@ -104,6 +132,8 @@ mod tests {
                     _ => buffer.shrink(),
                 }
                 assert_eq!(buffer.unread(), model.make_contiguous());
+                let beside = [&buffer.bytes[..buffer.start], &buffer.bytes[buffer.end..]].concat();
+                assert!(beside.iter().all(|byte| *byte == 0), "what is used is overwritten");
             }
         }
     }

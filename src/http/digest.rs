@@ -10,6 +10,7 @@ use std::fmt;
 use md5::{Digest, Md5};
 use ring::hmac;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::parameters::pairs;
 
@@ -100,7 +101,8 @@ impl<'a> Credentials<'a> {
     }
 
     fn expected(&self, method: &str, secret: &[u8]) -> String {
-        let who = self.algorithm.hash(&[&self.username, &self.realm, secret]);
+        // As good as the secret, to whoever has it.
+        let who = Zeroizing::new(self.algorithm.hash(&[&self.username, &self.realm, secret]));
         let what = self.algorithm.hash(&[method.as_bytes(), &self.uri]);
         match &self.protection {
             None => self.algorithm.hash(&[who.as_bytes(), &self.nonce, what.as_bytes()]),
@@ -114,9 +116,10 @@ impl<'a> Credentials<'a> {
 impl Algorithm {
     /// The digest of the parts with colons between them.
     fn hash(self, parts: &[&[u8]]) -> String {
-        let text = parts.join(&b':');
+        // It may hold the secret.
+        let text = Zeroizing::new(parts.join(&b':'));
         match self {
-            Algorithm::Md5 => hex(&Md5::digest(&text)),
+            Algorithm::Md5 => hex(&Md5::digest(&*text)),
             Algorithm::Sha256 => hex(ring::digest::digest(&ring::digest::SHA256, &text).as_ref()),
         }
     }

@@ -2,6 +2,44 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroize;
+
+/// A form's body as it comes in. It may hold a secret: it is overwritten when this goes.
+#[derive(Default)]
+pub struct Body(Vec<u8>);
+
+impl Body {
+    /// Adds what has come. What has to move for it leaves no copy behind.
+    pub fn push(&mut self, content: &[u8]) {
+        let needed = self.0.len() + content.len();
+        if needed > self.0.capacity() {
+            let mut larger = Vec::with_capacity(needed.max(2 * self.0.capacity()));
+            larger.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(content);
+    }
+
+    /// What has come so far.
+    pub fn text(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Overwrites what had to be decoded, and so is a copy.
+pub fn wipe(text: Cow<'_, [u8]>) {
+    if let Cow::Owned(mut copy) = text {
+        copy.zeroize();
+    }
+}
+
 /// Whether a `Content-Type` says that the body is a form of parameters, whatever stands behind the type.
 /// (http/post-content-types.)
 pub fn is_form(content_type: &[u8]) -> bool {
@@ -54,6 +92,15 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_comes_in_pieces() {
+        let mut body = Body::default();
+        for piece in [&b"a=1"[..], b"", b"&secret=", &[b'x'; 5000], b"&b"] {
+            body.push(piece);
+        }
+        assert_eq!(body.text(), [&b"a=1&secret="[..], &[b'x'; 5000], b"&b"].concat());
+    }
 
     #[test]
     fn escapes_are_undone_once() {

@@ -13,11 +13,13 @@ mod filters;
 mod honesty;
 mod http_admission;
 mod http_framing;
+mod log;
 mod loops;
 mod panics;
 mod policies;
 mod quotas;
 mod recursion;
+mod secrets;
 mod stop;
 mod waits;
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroize;
+
 use crate::http::body::{Decoder, Framing};
 use crate::http::buffer::Buffer;
 use crate::http::{HeadScan, Page};
@@ -54,9 +56,10 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Moves bytes that have arrived out of here.
+    /// Moves bytes that have arrived out of here. They may hold a secret, of which no copy stays, nor one of what was
+    /// there before.
     pub(super) fn take(&mut self, length: usize, into: &mut Vec<u8>) {
-        into.clear();
+        into.zeroize();
         let unread = self.buffer.unread();
         into.extend_from_slice(&unread[..length.min(unread.len())]);
         self.buffer.consume(length);

@@ -17,10 +17,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use zeroize::{Zeroize, Zeroizing};
+
 use crate::actions::Core;
 use crate::config::Config;
 use crate::http::body::{MAX_DISCARD, MAX_FORM};
 use crate::http::digest::Nonces;
+use crate::http::form::Body;
 use crate::http::response::{Frame, PAGE_POLICY};
 use crate::http::{Answer, Encoding, Method, Page, Request, cookie, form, html};
 use crate::net::Stream;
@@ -141,7 +144,7 @@ impl<'a> Connection<'a> {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        let (mut head, mut parameters) = (Vec::new(), Parameters::default());
+        let (mut head, mut parameters) = (Zeroizing::default(), Parameters::default());
         let mut idle_until = Instant::now() + FIRST_REQUEST;
         loop {
             let waited = self.input.head(idle_until, self.core.config().http.session_inactivity)?;
@@ -278,12 +281,12 @@ impl<'a> Connection<'a> {
         parameters.clear();
         let inactivity = config.http.session_inactivity;
         if request.method == Method::Post && form::is_form(request.content_type) {
-            let mut body = Vec::new();
+            let mut body = Body::default();
             self.input.body(request.framing, MAX_FORM, inactivity, |content| {
-                body.extend_from_slice(content);
+                body.push(content);
                 Ok(())
             })?;
-            parameters.read(&body)?;
+            parameters.read(body.text())?;
             return Ok((self.client(config, request).ami(encoding, digest, parameters)?, None));
         }
         if request.method != Method::Post {
@@ -338,10 +341,11 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Gives back the memory that an unusually large request took.
+    /// Gives back the memory that an unusually large request took, and overwrites what may hold a secret.
     fn shrink(&mut self, head: &mut Vec<u8>, parameters: &mut Parameters) {
         self.input.shrink();
-        head.clear();
+        // All that it has room for, and then it is empty.
+        head.zeroize();
         head.shrink_to(KEEP);
         self.out.shrink_to(KEEP);
         parameters.clear();

@@ -62,8 +62,16 @@ impl Parameters {
                 return Err(Page::PARAMETERS);
             }
             self.message.push(&name, &value);
+            form::wipe(value);
         }
         Ok(())
+    }
+}
+
+impl Drop for Parameters {
+    fn drop(&mut self) {
+        // A secret is overwritten.
+        self.message.clear();
     }
 }
 

@@ -336,7 +336,7 @@ impl Engine {
         // What ends a call arrives however far it has come: it cannot go round.
         if hops > MAX_HOPS && !matches!(frame, Frame::Hangup(_)) {
             log::debug!(
-                "{frame:?} has gone through {MAX_HOPS} channels, as if in a circle: it goes no further"
+                "something has gone through {MAX_HOPS} channels, as if in a circle: it goes no further"
             );
             return;
         }

@@ -35,7 +35,8 @@ pub(crate) trait Scope {
     /// How deep substitutions are nested at this moment: something to keep, the default at first.
     fn depth(&mut self) -> &mut Depth;
 
-    /// Hears what went wrong in a text that is substituted all the same.
+    /// Hears what went wrong in a text that is substituted all the same. Values are never in it, nor the arguments of a
+    /// function, nor the text itself, which may be a client's: they may hold secrets.
     fn complain(&mut self, what: fmt::Arguments<'_>) {
         log::debug!("{what}");
     }
@@ -158,7 +159,7 @@ pub(crate) fn substitute<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [
     match replaced.flatten() {
         Ok(value) => value,
         Err(fault) => {
-            scope.complain(format_args!("\"{}\" is left empty: {fault}", text.escape_ascii()));
+            scope.complain(format_args!("a text of {} bytes is left empty: {fault}", text.len()));
             Cow::Borrowed(b"")
         }
     }
@@ -166,9 +167,17 @@ pub(crate) fn substitute<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Cow<'t, [
 
 /// The value of what is named as between `${` and `}`: a variable or a function, and a part of it where one is asked for.
 pub(crate) fn look_up(name: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
+    look_up_as(name, scope, name)
+}
+
+/// The same for a name that was substituted: as it was written, it has no values in it.
+fn look_up_as(name: &[u8], scope: &mut dyn Scope, written: &[u8]) -> Vec<u8> {
     let (name, part) = split_part(name);
     let value = read(name, scope).unwrap_or_else(|fault| {
-        scope.complain(format_args!("{} is empty: {fault}", name.escape_ascii()));
+        match function_name(written) {
+            Some(function) => scope.complain(format_args!("{function}(...) is empty: {fault}")),
+            None => scope.complain(format_args!("a function is empty: {fault}")),
+        }
         Vec::new()
     });
     match part {
@@ -227,10 +236,11 @@ fn replace<'t>(text: &'t [u8], scope: &mut dyn Scope) -> Result<Cow<'t, [u8]>, F
         let inside = &rest[at + 2..];
         let end = closing(inside, open, close);
         if end == inside.len() {
-            scope.complain(format_args!("\"{}\" is not closed", rest[at..].escape_ascii()));
+            scope.complain(format_args!("\"${}\" is not closed", char::from(open)));
         }
         let inner = substitute(&inside[..end], scope);
-        let value = if open == b'{' { look_up(&inner, scope) } else { compute(&inner, scope) };
+        let value =
+            if open == b'{' { look_up_as(&inner, scope, &inside[..end]) } else { compute(&inner, scope) };
         scope.depth().spend(VALUE + value.len() as u64 * BYTE)?;
         out.extend_from_slice(&value);
         out.truncate(MAX_TEXT);
@@ -252,12 +262,14 @@ fn compute(text: &[u8], scope: &mut dyn Scope) -> Vec<u8> {
     let value = expression::evaluate(text, &mut host);
     let Host { scope, fault } = host;
     if let Ok((_, Some(error))) = &value {
-        scope.complain(format_args!("$[{}] is not a whole expression: {error}", text.escape_ascii()));
+        scope.complain(format_args!("$[...] of {} bytes is not a whole expression: {error}", text.len()));
     }
     value.map(|(value, _)| value).unwrap_or_else(|error| {
         match fault {
-            Some(fault) => scope.complain(format_args!("$[{}] is empty: {fault}", text.escape_ascii())),
-            None => scope.complain(format_args!("$[{}] is empty: {error}", text.escape_ascii())),
+            Some(fault) => {
+                scope.complain(format_args!("$[...] of {} bytes is empty: {fault}", text.len()));
+            }
+            None => scope.complain(format_args!("$[...] of {} bytes is empty: {error}", text.len())),
         }
         Vec::new()
     })
@@ -306,6 +318,14 @@ pub(crate) fn as_function(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let open = name.iter().position(|&b| b == b'(')?;
     let arguments = name[open + 1..].strip_suffix(b")")?;
     Some((&name[..open], arguments))
+}
+
+/// What a function that is written so is called, before its arguments; `None` where its name is not just written there.
+fn function_name(written: &[u8]) -> Option<&str> {
+    let (name, _) = as_function(split_part(written).0)?;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let plain = name.iter().all(is_plain) && name.len() <= MAX_SHOWN;
+    std::str::from_utf8(name).ok().filter(|_| plain)
 }
 
 /// Takes the name and what follows its first bare colon apart.
@@ -377,6 +397,8 @@ const VALUE: u64 = 512;
 pub(crate) const BYTE: u64 = 8;
 /// What a match costs beside the bytes of the text, as so many of them.
 const MATCH_BEGINS: u64 = 64;
+/// How long a function's name may be for the log to show it: it is none of those that there are.
+const MAX_SHOWN: usize = 40;
 /// Larger numbers than this count as this one: sums of them do not overflow.
 const MAX_NUMBER: i64 = i64::MAX / 100;
 
@@ -447,6 +469,40 @@ mod tests {
         check("${", "");
         check("$", "$");
         check("a,b\\,c", "a,b\\,c");
+    }
+
+    const NOSUCH: &str = "NOSUCH(...) is empty: there is no such function";
+    const ANY: &str = "a function is empty: there is no such function";
+
+    #[test]
+    fn what_is_complained_of_shows_no_value() {
+        let check = |text: &str, expect: &[&str]| {
+            let variables = [("PIN", "s3cr3t"), ("FUNCTION", "s3cr3t(s3cr3t)"), ("OPEN", "${s3cr3t")];
+            let mut table = Table::new(&variables);
+            substitute(text.as_bytes(), &mut table);
+            assert_eq!(table.complaints, expect, "{text}");
+        };
+        let not_whole =
+            |bytes: usize, why: &str| format!("$[...] of {bytes} bytes is not a whole expression: {why}");
+        check("${PIN} ${NOTHING} s3cr3t", &[]);
+        check("${NOSUCH(${PIN},s3cr3t)}", &[NOSUCH]);
+        check("${NOSUCH(s3cr3t):0:${PIN}}", &[NOSUCH]);
+        check("${${FUNCTION}}", &[ANY]);
+        check("${${PIN}(x)}", &[ANY]);
+        check("${X${PIN}(x)}", &[ANY]);
+        check("${s3cr3t of ${PIN}(x)}", &[ANY]);
+        check("${PIN s3cr3t", &["\"${\" is not closed"]);
+        check("$[1 + 1 s3cr3t", &["\"$[\" is not closed", &not_whole(12, "it is no expression")]);
+        check("${EVAL(${OPEN})}", &["\"${\" is not closed"]);
+        check("$[\"${PIN}]", &[&not_whole(7, "a quote or a parenthesis is not closed")]);
+        check(
+            "$[\"${PIN}\" =~ \"(s3cr3t\"]",
+            &["$[...] of 21 bytes is empty: a regular expression expected"],
+        );
+        let mut table = Table::new(&[]);
+        substitute("${s3cr3t".repeat(100).as_bytes(), &mut table);
+        assert!(table.complaints.iter().any(|line| line.contains(" bytes is left empty: it nests too deep")));
+        assert!(table.complaints.iter().all(|line| !line.contains("s3cr3t")));
     }
 
     #[test]

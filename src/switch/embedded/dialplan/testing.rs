@@ -16,6 +16,8 @@ pub(crate) struct Table {
     pub(crate) dialplan: Dialplan,
     random: u64,
     depth: Depth,
+    /// What went wrong in texts that were substituted.
+    pub(crate) complaints: Vec<String>,
 }
 
 impl Table {
@@ -29,6 +31,10 @@ impl Table {
 }
 
 impl Scope for Table {
+    fn complain(&mut self, what: std::fmt::Arguments<'_>) {
+        self.complaints.push(what.to_string());
+    }
+
     fn variable(&mut self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.variables.get(name).map(Into::into).or_else(|| self.dialplan.globals.get(name).map(Into::into))
     }
