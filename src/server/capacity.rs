@@ -82,6 +82,12 @@ impl Capacity {
         (self.ami - waiting - waiting / 2).max(1)
     }
 
+    /// How many HTTP connections may be served. A few places are left for those that make room for others and for those
+    /// that are being refused: who comes when all are taken needs one, until its own is free.
+    pub(super) fn most_http(&self) -> usize {
+        self.http.saturating_sub((self.http / 16).clamp(1, 32)).max(1)
+    }
+
     /// How many AMI connections may wait for a login: `authlimit`, and no more than a quarter of all.
     pub(super) fn most_waiting(&self, authlimit: usize) -> usize {
         authlimit.min(self.ami / 4).max(1)
@@ -243,6 +249,7 @@ mod tests {
             let found = Capacity::of(Left { descriptors, threads, memory });
             assert_eq!((found.ami, found.http, found.wakers, found.limit), expect);
             assert!(found.most_waiting(50) + found.most_logged_in(50) <= found.ami);
+            assert!((1..found.http).contains(&found.most_http()));
         };
         check(1009, FREE, FREE, (663, 110, 63, Limit::Descriptors));
         check(65_000, FREE, FREE, (61_976, 1000, 512, Limit::Descriptors));

@@ -15,7 +15,7 @@ use crate::net::listener::{BindError, resolve};
 use crate::net::{Listener, Stream, Waker};
 
 use super::capacity::{Capacity, Place, Places};
-use super::http::Web;
+use super::http::{Arrival, Web};
 use super::reading::Certificates;
 use super::{ami, spawn, spawn_shared, tell_closed};
 
@@ -49,10 +49,10 @@ impl Kind {
     }
 
     /// Serves a connection until it ends.
-    fn serve(self, core: &Core, web: &Web, places: &Places, stream: Stream) {
+    fn serve(self, core: &Core, web: &Web, places: &Places, stream: Stream, arrival: Arrival) {
         match self {
             Kind::Ami | Kind::AmiTls => ami::serve(core, places, stream),
-            Kind::Http | Kind::Https => web.serve(core, stream),
+            Kind::Http | Kind::Https => web.serve(core, stream, arrival),
         }
     }
 
@@ -123,6 +123,7 @@ impl Listeners {
         let places = Arc::clone(self.places.get_or_insert_with(measure));
         let logged_in = places.capacity.most_logged_in(core.config().manager.authlimit);
         core.sessions.set_most_logged_in(logged_in);
+        cap_http(core, web, &places);
         for running in
             self.running.extract_if(.., |running| !bound.0.iter().any(|wanted| is(running, wanted)))
         {
@@ -175,6 +176,7 @@ fn accept(
     tls: &Mutex<Option<Arc<ServerConfig>>>,
 ) {
     while let Some(connection) = socket.accept() {
+        let arrival = web.arrive();
         let Some(place) = kind.place(places) else {
             core.metrics.refused.count();
             let (name, limit) = (kind.name(), places.capacity.limit);
@@ -186,7 +188,7 @@ fn accept(
         let peer = connection.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
         let serve = move || {
             match stream(connection, tls) {
-                Ok(stream) => kind.serve(&core, &web, &places, stream),
+                Ok(stream) => kind.serve(&core, &web, &places, stream, arrival),
                 Err(error) => log::debug!("connection closed: {error}"),
             }
             drop(place);
@@ -207,6 +209,22 @@ fn measure() -> Arc<Places> {
     let Capacity { ami, http, limit, .. } = capacity;
     log::info!("room for {ami} AMI and {http} HTTP connections (tightest limit: {limit})");
     Arc::new(Places::new(capacity))
+}
+
+/// Bounds the connections over HTTP by what there is room for, and says so where `sessionlimit` asks for more.
+fn cap_http(core: &Core, web: &Web, places: &Places) {
+    let room = places.capacity.most_http();
+    web.set_room(room);
+    let config = core.config();
+    let http = &config.http;
+    if (http.enabled || http.tls.enabled) && http.sessionlimit > room {
+        log::warn!(
+            "http.conf: sessionlimit = {} is more than there is room for: {room} HTTP connections are served at once \
+             (tightest limit: {}; raise it, or lower sessionlimit)",
+            http.sessionlimit,
+            places.capacity.limit
+        );
+    }
 }
 
 fn stream(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Stream> {

@@ -30,7 +30,7 @@ fn login(port: u16, user: &str, secret: &str) -> Result<Client, Packet> {
 }
 
 /// The server, started by a script that sets a limit first.
-fn limited(limit: &str) -> (TempDir, ServerOptions) {
+pub(crate) fn limited(limit: &str) -> (TempDir, ServerOptions) {
     let dir = TempDir::new("amibox-limited");
     let text = format!("#!/bin/sh\nulimit {limit} && exec '{}' \"$@\"\n", binary().display());
     dir.write("start", &text);

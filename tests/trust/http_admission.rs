@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::admission::limited;
 use crate::support::{Conn, Door, RunningServer, ServerOptions, http};
 
 const MANAGER: &str = "[general]\nenabled = yes\nwebenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\n\
@@ -12,10 +13,14 @@ const MANAGER: &str = "[general]\nenabled = yes\nwebenabled = yes\nbindaddr = 12
 const SOON: Duration = Duration::from_secs(5);
 
 fn start(limit: usize) -> RunningServer {
+    start_with(limit, &ServerOptions::default())
+}
+
+fn start_with(limit: usize, options: &ServerOptions) -> RunningServer {
     let conf = format!(
         "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = @HTTP_PORT@\nsessionlimit = {limit}\n"
     );
-    RunningServer::over(&[("manager.conf", MANAGER), ("http.conf", &conf)], &ServerOptions::default())
+    RunningServer::over(&[("manager.conf", MANAGER), ("http.conf", &conf)], options)
 }
 
 fn login_request(user: &str, secret: &str) -> String {
@@ -87,6 +92,17 @@ fn failed_logins_take_no_place() {
     honest_people_get_in(&server);
     held.extend(many(&server, 20, &login_request("nobody", "wrong")));
     honest_people_get_in(&server);
+}
+
+/// A `sessionlimit` beyond what the process has descriptors for: connections make room for others all the same.
+#[test]
+fn more_places_than_there_is_room_for_are_not_promised() {
+    let (_script, options) = limited("-n 200");
+    let server = start_with(1000, &options);
+    assert!(server.log().contains("sessionlimit = 1000 is more than there is room for"), "{}", server.log_tail());
+    let held = many(&server, 60, "");
+    honest_people_get_in(&server);
+    drop(held);
 }
 
 #[test]

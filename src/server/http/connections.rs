@@ -43,6 +43,10 @@ struct Entry {
     dropped: Arc<AtomicBool>,
 }
 
+/// When a connection was accepted, among all that has happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival(u64);
+
 /// A connection and its place, which is free again once this is dropped.
 pub(super) struct Place<'a> {
     limiter: &'a ConnectionLimiter,
@@ -66,8 +70,19 @@ pub(super) struct Answering<'a> {
 pub(super) struct Refusal<'a>(&'a AtomicUsize);
 
 impl ConnectionLimiter {
-    /// Lets a connection in; `None` where `limit` are, or too many of its network, and each is being used.
-    pub(super) fn enter(&self, stream: Arc<Stream>, limit: usize) -> Option<Place<'_>> {
+    /// A connection has been accepted. Its thread may begin late, and is not to count as newer for that.
+    pub(super) fn arrive(&self) -> Arrival {
+        Arrival(self.lock().tick())
+    }
+
+    /// Lets a connection in; `None` where `limit` are, or too many of its network, and each is being used or has come
+    /// later and not had its first answer yet.
+    pub(super) fn enter(
+        &self,
+        stream: Arc<Stream>,
+        limit: usize,
+        arrival: Arrival,
+    ) -> Option<Place<'_>> {
         let network = Network::of(stream.peer().ip());
         let mut table = self.lock();
         // Behind a proxy on this machine stand many.
@@ -75,9 +90,9 @@ impl ConnectionLimiter {
         let own = table.networks.get(&network).copied().unwrap_or(0);
         let mut loser = None;
         if own >= most {
-            loser = Some(table.drop_one(Some(network), limit)?);
+            loser = Some(table.drop_one(Some(network), limit, arrival)?);
         } else if table.live() >= limit {
-            loser = Some(table.drop_one(None, limit)?);
+            loser = Some(table.drop_one(None, limit, arrival)?);
         }
         let id = table.tick();
         let dropped = Arc::new(AtomicBool::new(false));
@@ -86,7 +101,7 @@ impl ConnectionLimiter {
             stream: Arc::clone(&stream),
             busy: false,
             served: false,
-            since: id,
+            since: arrival.0,
             dropped: Arc::clone(&dropped),
         };
         table.all.insert(id, entry);
@@ -123,8 +138,14 @@ impl Table {
 
     /// Drops a connection, of that network if one is named, that nobody waits for: of the network that has most, one that
     /// has not asked for anything yet rather than one that has, and the oldest of them. A single place belongs to who
-    /// has it, once it has been used. (http/session-limit.)
-    fn drop_one(&mut self, within: Option<Network>, limit: usize) -> Option<Arc<Stream>> {
+    /// has it, once it has been used. (http/session-limit.) Nor does one go that has come later than the one that wants
+    /// its place and has not been answered yet: it would lose its place to those that came before it.
+    fn drop_one(
+        &mut self,
+        within: Option<Network>,
+        limit: usize,
+        arrival: Arrival,
+    ) -> Option<Arc<Stream>> {
         let may_go = |entry: &&Entry| {
             !entry.busy
                 && !entry.dropped.load(Ordering::Relaxed)
@@ -136,6 +157,9 @@ impl Table {
             (count, !entry.served, std::cmp::Reverse(entry.since))
         };
         let loser = self.all.values().filter(may_go).max_by_key(weight)?;
+        if !loser.served && loser.since > arrival.0 {
+            return None;
+        }
         loser.dropped.store(true, Ordering::Relaxed);
         let (network, stream) = (loser.network, Arc::clone(&loser.stream));
         take_one(&mut self.networks, &network);
@@ -241,11 +265,15 @@ mod tests {
             (client, Arc::new(Stream::plain(self.listener.accept().unwrap().0).unwrap()))
         }
 
+        fn enter(&self, limit: usize) -> Option<Place<'_>> {
+            self.limiter.enter(self.stream().1, limit, self.limiter.arrive())
+        }
+
         /// Connections of networks by their numbers. (`enter` sees loopback; the table is told otherwise.)
         fn fill(&self, networks: &[u8]) -> Vec<(TcpStream, Place<'_>)> {
             let enter = |&number: &u8| {
                 let (client, stream) = self.stream();
-                let mut place = self.limiter.enter(stream, 1000).unwrap();
+                let mut place = self.limiter.enter(stream, 1000, self.limiter.arrive()).unwrap();
                 let network = network(number);
                 let mut table = self.limiter.lock();
                 take_one(&mut table.networks, &place.network);
@@ -257,6 +285,20 @@ mod tests {
             };
             networks.iter().map(enter).collect()
         }
+    }
+
+    #[test]
+    fn whose_thread_begins_late_takes_no_place_of_those_that_came_later() {
+        let bench = Bench::new();
+        let (early, later) = (bench.limiter.arrive(), bench.limiter.arrive());
+        let place = bench.enter(2).unwrap();
+        let honest = bench.enter(2).unwrap();
+        place.served();
+        assert!(bench.limiter.enter(bench.stream().1, 2, early).is_none());
+        assert!(!honest.is_dropped() && !place.is_dropped());
+        // One that has had its answer is idle: it goes, whoever comes.
+        honest.served();
+        assert!(bench.limiter.enter(bench.stream().1, 2, later).is_some() && place.is_dropped());
     }
 
     fn network(number: u8) -> Network {
@@ -271,7 +313,7 @@ mod tests {
         // Of those that are idle, too, one that has not asked for anything goes first.
         places[1].1.served();
         let busy = places[4].1.answer_for(b"u", 6).unwrap();
-        let newcomer = |limit| bench.limiter.enter(bench.stream().1, limit);
+        let newcomer = |limit| bench.enter(limit);
         let first = newcomer(6).unwrap();
         assert_eq!(dropped(), [0, 0, 1, 0, 0, 0]);
         assert_eq!(places[2].1.stream.peer_state(), Peer::Gone);
@@ -314,14 +356,14 @@ mod tests {
             .zip(["a", "b", "c"])
             .map(|((_, place), user)| place.answer_for(user.as_bytes(), 3))
             .collect();
-        assert!(bench.limiter.enter(bench.stream().1, 3).is_none());
+        assert!(bench.enter(3).is_none());
         drop(busy);
-        assert!(bench.limiter.enter(bench.stream().1, 3).is_some());
+        assert!(bench.enter(3).is_some());
         // A single place stays whose it is, once it has been used.
         let bench = Bench::new();
-        let place = bench.limiter.enter(bench.stream().1, 1).unwrap();
+        let place = bench.enter(1).unwrap();
         place.served();
-        assert!(bench.limiter.enter(bench.stream().1, 1).is_none());
+        assert!(bench.enter(1).is_none());
         assert!(!place.is_dropped());
     }
 

@@ -14,6 +14,7 @@ mod statics;
 mod uploads;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,7 @@ use crate::net::Stream;
 use crate::session::{ANSWER_STALL, Session};
 
 use super::{clock, random, tell_closed};
+pub(crate) use connections::Arrival;
 use connections::{ConnectionLimiter, Place};
 use input::{Head, Input};
 use pages::{Client, Parameters};
@@ -40,6 +42,8 @@ use statics::Content;
 /// What all HTTP connections share.
 pub(crate) struct Web {
     connections: ConnectionLimiter,
+    /// How many connections the limits of the process leave room for.
+    room: AtomicUsize,
     sessions: HttpSessions,
     /// Guards which nonces have been used. Held for a look-up.
     nonces: Mutex<Nonces>,
@@ -54,10 +58,26 @@ impl Web {
         key.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random().to_ne_bytes()));
         Web {
             connections: ConnectionLimiter::default(),
+            room: AtomicUsize::new(usize::MAX),
             sessions: HttpSessions::default(),
             nonces: Mutex::new(Nonces::new(&key)),
             started: Instant::now(),
         }
+    }
+
+    /// However large `sessionlimit` is, there are no more connections than that.
+    pub(crate) fn set_room(&self, room: usize) {
+        self.room.store(room, Ordering::Relaxed);
+    }
+
+    /// How many connections there may be.
+    fn limit(&self, config: &Config) -> usize {
+        config.http.sessionlimit.min(self.room.load(Ordering::Relaxed))
+    }
+
+    /// A connection has been accepted, which will be served.
+    pub(crate) fn arrive(&self) -> Arrival {
+        self.connections.arrive()
     }
 
     /// Ends sessions as their time comes, until [`Web::stop`].
@@ -78,9 +98,10 @@ impl Web {
     /// Serves a connection until it ends, unless there are too many. (http/session-limit.) Apart, so that a connection over
     /// AMI has no room for it on its stack.
     #[inline(never)]
-    pub(crate) fn serve(&self, core: &Core, stream: Stream) {
+    pub(crate) fn serve(&self, core: &Core, stream: Stream, arrival: Arrival) {
         let (peer, stream) = (stream.peer(), Arc::new(stream));
-        let Some(place) = self.connections.enter(Arc::clone(&stream), core.config().http.sessionlimit) else {
+        let limit = self.limit(&core.config());
+        let Some(place) = self.connections.enter(Arc::clone(&stream), limit, arrival) else {
             core.metrics.refused.count();
             tell_closed(core, format_args!("HTTP connection from {peer} closed: sessionlimit is reached"));
             return self.refuse(core, &stream);

@@ -224,7 +224,7 @@ impl<'r> Client<'r> {
             session.set_certificate(self.stream.certificate_name());
         }
         let arrived = Instant::now();
-        let limit = self.config.http.sessionlimit;
+        let limit = self.web.limit(self.config);
         // Whoever has not logged in keeps no connection from being dropped.
         let _answering = match session.login() {
             Some(login) => Some(self.place.answer_for(&login.user.name, limit).ok_or(Page::USER_BUSY)?),
