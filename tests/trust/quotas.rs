@@ -6,7 +6,7 @@ use crate::support::ami::Client;
 use crate::support::{Door, RunningServer, ServerOptions};
 
 const MANAGER: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\n\
-    [ops]\nsecret = 0ps-secret\nread = all\nwrite = all\n[low]\nsecret = l0w-secret\nread = call\nwrite = call,originate,system\n";
+    [ops]\nsecret = 0ps-secret\nread = all\nwrite = all\n[low]\nsecret = l0w-secret\nread = call\nwrite = call,originate,system,agent\n";
 const DIALPLAN: &str = "[default]\nexten => s,1,Answer\n same => n,Wait(86400)\n\
     exten => set,1,Set(GLOBAL(OF_DIALPLAN)=set)\n same => n,Set(DB(of/dialplan)=set)\n same => n,Wait(60)\n";
 
@@ -61,6 +61,55 @@ fn one_user_fills_nothing_for_all() {
     for (variable, expect) in [("OF_DIALPLAN", "set"), ("MINE", "1")] {
         let answer = ops.ask(&format!("Action: Getvar\nVariable: {variable}\n"));
         assert_eq!(answer.get("Value"), Some(expect), "{variable}");
+    }
+}
+
+/// Custom device states, presences, shared variables and the members of a queue.
+#[test]
+fn one_user_fills_no_table_of_states_or_members() {
+    let queues = "[q]\nmember => Local/of-file@default\n";
+    let files = [("manager.conf", MANAGER), ("extensions.conf", DIALPLAN), ("queues.conf", queues)];
+    let server = RunningServer::over(&files, &ServerOptions::default());
+    let login =
+        |user: &str, secret: &str| Client::login(server.port(Door::Ami), user, secret, "Events: off\n");
+    let (mut low, mut ops) = (login("low", "l0w-secret"), login("ops", "0ps-secret"));
+    let call = "Action: Originate\nChannel: Local/s@default/n\nChannelId: one\nApplication: Wait\nData: 600\nAsync: true\n";
+    assert!(ops.ask(call).is_success());
+    let long = "x".repeat(900);
+    let set = |variable: &str, value: &str| {
+        format!("Action: Setvar\nChannel: one\nVariable: {variable}\nValue: {value}\n")
+    };
+    let add = |name: &str| format!("Action: QueueAdd\nQueue: q\nInterface: Local/{name}@default\n");
+
+    let states = |number: usize| set(&format!("DEVICE_STATE(Custom:low{number})"), "BUSY");
+    assert_eq!(fill(&mut low, 11_000, states), 10_000);
+    // Here it is the bytes.
+    let presences =
+        |number: usize| set(&format!("PRESENCE_STATE(CustomPresence:low{number:05})"), &format!("away,,{long}"));
+    let presences = fill(&mut low, 11_000, presences);
+    assert!((8_900..9_300).contains(&presences), "{presences}");
+    let shared = fill(&mut low, 11_000, |number| set(&format!("SHARED(low{number:05})"), &long));
+    assert!((9_000..9_300).contains(&shared), "{shared}");
+    // The file's member takes of what is free.
+    assert_eq!(fill(&mut low, 6_000, |number| add(&format!("low{number}"))), 4_999);
+    let answer = low.ask(&add("more"));
+    assert_eq!(answer.get("Message"), Some("Unable to add interface: There is no room for more"));
+    let answer = low.ask("Action: Command\nCommand: queue add member Local/more@default to q\n");
+    assert!(!answer.is_success(), "{}", answer.text());
+
+    // What is its own, it may change and give back; others have room.
+    assert!(low.ask(&set("DEVICE_STATE(Custom:low1)", "INUSE")).is_success());
+    assert!(low.ask(&set("SHARED(low00001)", "short")).is_success());
+    let remove = "Action: QueueRemove\nQueue: q\nInterface: Local/low1@default\n";
+    assert!(low.ask(remove).is_success() && low.ask(&add("low1")).is_success());
+    for packet in [
+        set("DEVICE_STATE(Custom:ops)", "BUSY"),
+        set("PRESENCE_STATE(CustomPresence:ops)", &format!("away,,{long}")),
+        set("SHARED(ops)", &long),
+        add("ops"),
+    ] {
+        let answer = ops.ask(&packet);
+        assert!(answer.is_success(), "{packet} {}", answer.text());
     }
 }
 

@@ -22,6 +22,7 @@ use super::dialplan::{Depth, Dialplan};
 use super::frames::Frame;
 use super::ids::Ids;
 use super::originate::{CallId, Calls};
+use super::quota::Ledger;
 use super::settings::Settings;
 
 /// Every call, and all that calls are made with.
@@ -62,6 +63,10 @@ pub(crate) struct Engine {
     pub(crate) agents: super::agents::Agents,
     /// The variables that channels share, by whose and by name.
     pub(crate) shared: BTreeMap<(ChannelId, Vec<u8>), Vec<u8>>,
+    /// Whose command of the console is being run.
+    pub(crate) console_user: Option<Arc<[u8]>>,
+    /// Whose shared variables they are.
+    pub(crate) shared_owners: Ledger<(ChannelId, Vec<u8>)>,
     /// The names of the functions that were called, where a test keeps them.
     pub(crate) called: Option<BTreeSet<Vec<u8>>>,
     /// How many channels have a linked id.
@@ -163,6 +168,8 @@ impl Engine {
             conferences: super::conference::Conferences::default(),
             agents: super::agents::Agents::default(),
             shared: BTreeMap::new(),
+            console_user: None,
+            shared_owners: Ledger::default(),
             linked: HashMap::new(),
             work: VecDeque::new(),
             hops: 0,
@@ -499,7 +506,10 @@ impl Engine {
         self.users.remove_channel(&channel.origin);
         let own = (id, Vec::new())..(ChannelId(id.0 + 1), Vec::new());
         let shared: Vec<_> = self.shared.range(own).map(|(key, _)| key.clone()).collect();
-        shared.iter().for_each(|key| drop(self.shared.remove(key)));
+        for key in &shared {
+            self.shared.remove(key);
+            self.shared_owners.remove(key);
+        }
         if let Tech::Local(local) = &channel.tech {
             self.send(local.other, Frame::Hangup(cause));
         }

@@ -37,8 +37,8 @@ impl Limits {
     }
 
     /// Whose share of what all have together is taken.
-    pub(crate) fn user(&self) -> Option<&[u8]> {
-        self.user.as_deref()
+    pub(crate) fn user(&self) -> Option<&Arc<[u8]>> {
+        self.user.as_ref()
     }
 
     /// The same for AGI commands: their class, agi, opens what is closed to others.

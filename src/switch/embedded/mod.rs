@@ -37,6 +37,7 @@ mod originate;
 mod parking;
 mod pbx;
 mod queue;
+mod quota;
 #[cfg(test)]
 mod scenarios;
 mod scope;
@@ -459,7 +460,7 @@ impl Switch for Embedded {
             return Some(if done { Outcome::Done } else { Outcome::Failed });
         }
         self.with_engine(caller.now.get(), |engine| {
-            console::run(engine, words, screen).or_else(|| {
+            console::run(engine, caller.user, words, screen).or_else(|| {
                 let mut asking = Asking::client(engine, None).within(Limits::of_user(caller.user));
                 dialplan::actions::command(&mut asking, words, screen)
             })

@@ -57,6 +57,11 @@ impl Asking<'_> {
         Asking { engine: self.engine, channel: Some(id), trusted, limits, lost: None }
     }
 
+    /// Whose share of what all have together is taken; `None` for the dialplan's own.
+    pub(crate) fn user(&self) -> Option<Arc<[u8]>> {
+        self.limits.user().cloned()
+    }
+
     /// Whether a function may be called: what is not named by who asks is not.
     fn permit(&mut self, function: &[u8]) -> Result<(), Fault> {
         self.engine.record_call(function);
@@ -84,7 +89,7 @@ impl Asking<'_> {
     /// Asks a function of the database's.
     fn database<T>(&mut self, ask: impl FnOnce(&mut Functions<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let astdb = Arc::clone(&self.engine.astdb);
-        let mut functions = Functions::new(&astdb, self.trusted, self.limits.user());
+        let mut functions = Functions::new(&astdb, self.trusted, self.limits.user().map(AsRef::as_ref));
         let answer = ask(&mut functions);
         self.engine.wrote |= functions.has_written();
         answer
@@ -124,7 +129,7 @@ impl Scope for Asking<'_> {
     }
 
     fn set_global(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        if !self.engine.dialplan.globals.set(name, value, self.limits.user()) {
+        if !self.engine.dialplan.globals.set(name, value, self.limits.user().map(AsRef::as_ref)) {
             return Err(Fault::Full);
         }
         self.engine.tell_variable(None, name, value);

@@ -7,6 +7,7 @@ use crate::ami::{Classes, Event};
 use super::channel::{Channel, ChannelId, State, Tech};
 use super::dialplan::substitute;
 use super::engine::Engine;
+use super::quota::{Ledger, Taken};
 use super::scope::Asking;
 
 /// What is known of devices, hints and presences.
@@ -22,6 +23,9 @@ pub(crate) struct States {
     channels: HashMap<Vec<u8>, u32>,
     /// In the order in which they were first set.
     presences: Vec<(Vec<u8>, Presence)>,
+    /// Whose the custom devices and the presences are; by their names in lower case.
+    custom_owners: Ledger<Vec<u8>>,
+    presence_owners: Ledger<Vec<u8>>,
     /// The hints of the dialplan, but for patterns.
     hints: Vec<Hint>,
     by_device: HashMap<Vec<u8>, Vec<usize>>,
@@ -266,11 +270,14 @@ impl Engine {
         self.declared_state(&key).unwrap_or(unset)
     }
 
-    /// Sets the state of a custom device; whether there was room.
-    pub(crate) fn set_custom_state(&mut self, device: &[u8], state: DeviceState) -> bool {
-        if self.states.devices.len() >= MAX_DEVICES
-            && !self.states.index.contains_key(&device.to_ascii_lowercase())
-        {
+    /// Sets the state of a custom device, for a user or (`None`) the dialplan; whether there was room.
+    pub(crate) fn set_custom_state(
+        &mut self,
+        device: &[u8],
+        state: DeviceState,
+        user: Option<&[u8]>,
+    ) -> bool {
+        if !self.states.custom_owners.set(device.to_ascii_lowercase(), device.len(), ROOM, user) {
             return false;
         }
         self.device_is(device, state);
@@ -371,13 +378,21 @@ impl Engine {
         &self.states.presences
     }
 
-    /// Sets a presence, and tells it; whether there was room.
-    pub(crate) fn set_presence(&mut self, provider: &[u8], presence: Presence) -> bool {
+    /// Sets a presence, for a user or (`None`) the dialplan, and tells it; whether there was room.
+    pub(crate) fn set_presence(
+        &mut self,
+        provider: &[u8],
+        presence: Presence,
+        user: Option<&[u8]>,
+    ) -> bool {
+        let bytes = [provider, &presence.subtype, &presence.message].map(<[u8]>::len).iter().sum();
+        if !self.states.presence_owners.set(provider.to_ascii_lowercase(), bytes, ROOM, user) {
+            return false;
+        }
         self.watch_hints();
         let presences = &mut self.states.presences;
         match presences.iter().position(|(own, _)| own.eq_ignore_ascii_case(provider)) {
             Some(at) => presences[at].1 = presence.clone(),
-            None if presences.len() >= MAX_DEVICES => return false,
             None => presences.push((provider.to_vec(), presence.clone())),
         }
         let Presence { status, subtype, message } = &presence;
@@ -405,5 +420,6 @@ impl Engine {
     }
 }
 
-/// How many custom devices or presences there may be: clients make them, and memory has an end.
-const MAX_DEVICES: usize = 20_000;
+/// How many custom devices, and as many presences, the dialplan may set, and as many again all clients together; and what
+/// their names and texts may take: memory has an end. What finds no room is not set, and the log or the answer says so.
+const ROOM: Taken = Taken { count: 20_000, bytes: 16 << 20 };

@@ -104,12 +104,13 @@ fn add(ask: &mut Ask<'_, '_>, reply: &mut Reply<'_>) -> Answer {
         penalty: number(ask.value("Penalty")).unwrap_or(0),
         paused: truth(ask.value("Paused")) == Some(true),
         wrapup: number(ask.value("Wrapuptime")).unwrap_or(0),
+        user: Some(ask.caller.user.into()),
     };
     match ask.engine.add_member(queue, newcomer) {
         Ok(()) => done(reply, "Added interface to queue"),
         Err(Refusal::AlreadyThere) => refuse(reply, "Unable to add interface: Already there"),
         Err(Refusal::NoQueue) => refuse(reply, "Unable to add interface to queue: No such queue"),
-        Err(_) => refuse(reply, "Out of memory"),
+        Err(_) => refuse(reply, "Unable to add interface: There is no room for more"),
     }
 }
 

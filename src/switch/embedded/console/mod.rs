@@ -19,10 +19,19 @@ pub(super) enum Reread {
     Queues,
 }
 
-/// Runs a command, if it is one of these.
-pub(super) fn run(engine: &mut Engine, words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
+/// Runs a command for a user, if it is one of these.
+pub(super) fn run(
+    engine: &mut Engine,
+    user: &[u8],
+    words: &[&[u8]],
+    screen: &mut Screen,
+) -> Option<Outcome> {
     let mut entries = TABLES.iter().copied().flatten();
-    entries.find_map(|(spec, run)| Some(run(engine, spec.arguments(words)?, screen)))
+    let (run, arguments) = entries.find_map(|(spec, run)| Some((run, spec.arguments(words)?)))?;
+    engine.console_user = Some(user.into());
+    let outcome = run(engine, arguments, screen);
+    engine.console_user = None;
+    Some(outcome)
 }
 
 /// Which files are to be read again, if that is what is asked.

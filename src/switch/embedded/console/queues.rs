@@ -130,7 +130,8 @@ fn add(engine: &mut Engine, arguments: &[&[u8]], screen: &mut Screen) -> Outcome
     if !is(to, "to") || rest.len() % 2 != 0 {
         return Outcome::Usage;
     }
-    let mut newcomer = Newcomer { interface: interface.to_vec(), ..Newcomer::default() };
+    let user = engine.console_user.clone();
+    let mut newcomer = Newcomer { interface: interface.to_vec(), user, ..Newcomer::default() };
     for pair in rest.chunks(2) {
         match pair {
             [word, value] if is(word, "penalty") => match whole(value) {

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::quota::{Quota, Taken};
+
 /// The variables that every channel sees.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Globals {
     values: HashMap<Vec<u8>, Global>,
     set: u64,
-    /// What the dialplan's own take, what those of clients take, and of these those of each user.
-    own: Taken,
-    clients: Taken,
-    users: HashMap<Arc<[u8]>, Taken>,
+    /// Whose they are.
+    quota: Quota,
 }
 
 #[derive(Clone, Debug)]
@@ -21,34 +21,6 @@ struct Global {
     value: Vec<u8>,
     /// The user who has set it last; `None` for the dialplan.
     user: Option<Arc<[u8]>>,
-}
-
-/// Room that is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Taken {
-    count: usize,
-    bytes: usize,
-}
-
-impl Taken {
-    /// What a variable takes.
-    fn of(name: &[u8], value: &[u8]) -> Taken {
-        Taken { count: 1, bytes: name.len() + value.len() }
-    }
-
-    fn plus(self, other: Taken) -> Taken {
-        Taken { count: self.count + other.count, bytes: self.bytes + other.bytes }
-    }
-
-    fn minus(self, other: Taken) -> Taken {
-        Taken { count: self.count.saturating_sub(other.count), bytes: self.bytes.saturating_sub(other.bytes) }
-    }
-
-    /// How much one who has so much may take of what is free, so that at least as much is free then as the one has.
-    fn half_beside(self, own: Taken) -> Taken {
-        let half = |free: usize, own: usize| free.saturating_sub(own) / 2;
-        Taken { count: half(self.count, own.count), bytes: half(self.bytes, own.bytes) }
-    }
 }
 
 impl Globals {
@@ -62,18 +34,9 @@ impl Globals {
     /// next a quarter, and there is always some left. (core/setvar-globals.)
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8], user: Option<&[u8]>) -> bool {
         let name = bare_name(name);
-        let new = Taken::of(name, value);
-        let old = self.values.get(name).filter(|old| old.user.as_deref() == user);
-        let old = old.map_or(Taken::default(), |old| Taken::of(name, &old.value));
-        let (own, clients, of_user) = self.without(name, user);
-        let room = match user {
-            None => ROOM.minus(own),
-            Some(_) => ROOM.minus(clients).half_beside(of_user),
-        };
-        // What takes no more than before is welcome, however full it is.
-        if (new.count > old.count && new.count > room.count)
-            || (new.bytes > old.bytes && new.bytes > room.bytes)
-        {
+        let new = taken(name, value);
+        let old = self.values.get(name).map(|old| (taken(name, &old.value), old.user.as_deref()));
+        if !self.quota.permits(ROOM, new, old, user) {
             return false;
         }
         self.remove(name);
@@ -83,45 +46,14 @@ impl Globals {
         true
     }
 
-    /// What is taken by the dialplan, by all clients and by a user, that variable aside.
-    fn without(&self, name: &[u8], user: Option<&[u8]>) -> (Taken, Taken, Taken) {
-        let of_user = user.and_then(|user| self.users.get(user)).copied().unwrap_or_default();
-        let Some(old) = self.values.get(name) else { return (self.own, self.clients, of_user) };
-        let taken = Taken::of(name, &old.value);
-        match old.user.as_deref() {
-            None => (self.own.minus(taken), self.clients, of_user),
-            of if of == user => (self.own, self.clients.minus(taken), of_user.minus(taken)),
-            Some(_) => (self.own, self.clients.minus(taken), of_user),
-        }
-    }
-
     fn insert(&mut self, name: Vec<u8>, global: Global) {
-        let taken = Taken::of(&name, &global.value);
-        match &global.user {
-            None => self.own = self.own.plus(taken),
-            Some(user) => {
-                self.clients = self.clients.plus(taken);
-                let of_user = self.users.entry(Arc::clone(user)).or_default();
-                *of_user = of_user.plus(taken);
-            }
-        }
+        self.quota.add(taken(&name, &global.value), global.user.as_ref());
         self.values.insert(name, global);
     }
 
     fn remove(&mut self, name: &[u8]) {
-        let Some(global) = self.values.remove(name) else { return };
-        let taken = Taken::of(name, &global.value);
-        match &global.user {
-            None => self.own = self.own.minus(taken),
-            Some(user) => {
-                self.clients = self.clients.minus(taken);
-                if let Some(of_user) = self.users.get_mut(user) {
-                    *of_user = of_user.minus(taken);
-                    if of_user.count == 0 {
-                        self.users.remove(user);
-                    }
-                }
-            }
+        if let Some(global) = self.values.remove(name) {
+            self.quota.remove(taken(name, &global.value), global.user.as_deref());
         }
     }
 
@@ -150,6 +82,11 @@ impl Globals {
             }
         }
     }
+}
+
+/// What a variable takes.
+fn taken(name: &[u8], value: &[u8]) -> Taken {
+    Taken::one(name.len().saturating_add(value.len()))
 }
 
 /// A variable's name without the underscores that say that it is inherited: one by the next channel, two by all that follow.
@@ -209,11 +146,12 @@ mod tests {
         assert!(globals.set(b"DIALPLAN", b"x", None) && globals.set(b"c", b"x", Some(b"c")));
         // What another sets anew is the other's then.
         assert!(globals.set(b"a1", b"x", Some(b"c")));
-        assert_eq!(globals.users[&b"a"[..]].count, 4_999);
+        assert_eq!(globals.quota.users[&b"a"[..]].count, 4_999);
         let mut large = Globals::default();
         assert_eq!(fill(&mut large, "a", &[b'x'; 40_000]), 209);
         let (mut new, old) = (Globals::default(), globals);
         new.keep(&old);
+        let (new, old) = (new.quota, old.quota);
         assert_eq!((new.clients, new.own, new.users.len()), (old.clients, old.own, 3));
     }
 }

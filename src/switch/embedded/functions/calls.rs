@@ -4,6 +4,7 @@ use super::super::channel::ChannelId;
 use super::super::dialplan::Fault;
 use super::super::dialplan::arguments;
 use super::super::dialplan::{Scope, expression::compile};
+use super::super::quota::Taken;
 use super::super::scope::Asking;
 use super::{Row, own, own_id};
 
@@ -110,7 +111,8 @@ fn read_shared(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fau
 
 fn write_shared(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Result<(), Fault> {
     let key = shared(asking, arguments)?;
-    if asking.engine.shared.len() >= MAX_SHARED {
+    let (bytes, user) = (key.1.len().saturating_add(value.len()), asking.user());
+    if !asking.engine.shared_owners.set(key.clone(), bytes, SHARED_ROOM, user.as_deref()) {
         return Err(Fault::Full);
     }
     let shown = [b"SHARED(", &key.1[..], b")"].concat();
@@ -167,8 +169,9 @@ fn channel_exists(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, 
     Ok(vec![b'0' + u8::from(asking.engine.find_channel(arguments).is_some())])
 }
 
-/// How many shared variables there may be, of all channels.
-const MAX_SHARED: usize = 100_000;
+/// How many shared variables, of all channels, the dialplan may set, and as many again all clients together, and what their
+/// names and values may take. One that finds no room is not set, and who sets it is told so.
+const SHARED_ROOM: Taken = Taken { count: 100_000, bytes: 16 << 20 };
 /// How many variables of its own a subroutine may have.
 const MAX_LOCALS: usize = 256;
 

@@ -20,7 +20,8 @@ fn write_device(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Resu
     }
     let state =
         DeviceState::by_name(value).filter(|state| *state != DeviceState::Unknown).ok_or(Fault::Value)?;
-    if asking.engine.set_custom_state(arguments, state) { Ok(()) } else { Err(Fault::Full) }
+    let user = asking.user();
+    if asking.engine.set_custom_state(arguments, state, user.as_deref()) { Ok(()) } else { Err(Fault::Full) }
 }
 
 fn read_extension(asking: &mut Asking<'_>, arguments: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -76,7 +77,8 @@ fn write_presence(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Re
         plain::read(asking, b"BASE64_DECODE", value).unwrap_or_default()
     };
     let presence = Presence { status, subtype: text(1), message: text(2) };
-    if asking.engine.set_presence(arguments, presence) { Ok(()) } else { Err(Fault::Full) }
+    let user = asking.user();
+    if asking.engine.set_presence(arguments, presence, user.as_deref()) { Ok(()) } else { Err(Fault::Full) }
 }
 
 pub(super) const FUNCTIONS: &[Row] = &[

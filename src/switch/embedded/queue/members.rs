@@ -1,6 +1,7 @@
 //! Members that come, go and pause, by actions, applications and functions.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::apps::App;
 use super::super::channel::ChannelId;
@@ -23,6 +24,8 @@ pub(crate) struct Newcomer {
     pub(crate) penalty: u32,
     pub(crate) paused: bool,
     pub(crate) wrapup: u64,
+    /// Who adds it; `None` for the dialplan.
+    pub(crate) user: Option<Arc<[u8]>>,
 }
 
 /// Why somebody did not become a member, or did not cease to be one.
@@ -43,7 +46,7 @@ impl Engine {
         if own.members.iter().any(|member| member.interface == newcomer.interface) {
             return Err(Refusal::AlreadyThere);
         }
-        if own.members.len() >= MAX_MEMBERS {
+        if !has_room(&own.members, &newcomer) {
             return Err(Refusal::Full);
         }
         let name = own.name.clone();
@@ -51,6 +54,7 @@ impl Engine {
         member.ring_in_use = own.config.ring_in_use;
         member.penalty = newcomer.penalty;
         member.wrapup = newcomer.wrapup;
+        member.user = newcomer.user;
         member.paused = newcomer.paused;
         if newcomer.paused {
             member.last_pause = now / 1_000_000;
@@ -222,6 +226,21 @@ impl Engine {
     }
 }
 
+/// Whether there is room for one more: a user may have added as many as are left free then, and as many bytes.
+fn has_room(members: &[Member], newcomer: &Newcomer) -> bool {
+    let text = |own: &Member| own.interface.len() + own.name.len() + own.state_interface.len();
+    let (mut count, mut bytes) =
+        (1, newcomer.interface.len() + newcomer.name.len() + newcomer.state_interface.len());
+    let (mut own_count, mut own_bytes) = if newcomer.user.is_some() { (count, bytes) } else { (0, 0) };
+    for member in members {
+        (count, bytes) = (count + 1, bytes + text(member));
+        if newcomer.user.is_some() && member.user == newcomer.user {
+            (own_count, own_bytes) = (own_count + 1, own_bytes + text(member));
+        }
+    }
+    count + own_count <= MAX_MEMBERS && bytes + own_bytes <= MAX_MEMBER_BYTES
+}
+
 /// A text as it is kept among others: what parts them is written as in a URI.
 fn packed(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
@@ -273,6 +292,7 @@ fn add(engine: &mut Engine, id: ChannelId, data: &[u8]) -> Flow {
         state_interface: part(5),
         wrapup: u64::from(number(6).unwrap_or(0)),
         paused: false,
+        user: engine.channel(id).and_then(|channel| channel.limits.user().cloned()),
     };
     let status: &[u8] = match engine.add_member(&part(0), newcomer) {
         Ok(()) => b"ADDED",
@@ -399,8 +419,10 @@ fn write_penalty(asking: &mut Asking<'_>, arguments: &[u8], value: &[u8]) -> Res
 
 /// Where the database keeps dynamic members.
 const FAMILY: &[u8] = b"Queue/PersistentMembers";
-/// How many members a queue may have: clients add them, and memory has an end.
+/// How many members a queue may have, and what their names may take: clients add them, and memory has an end. One that finds
+/// no room is not added, and who adds it is told so.
 const MAX_MEMBERS: usize = 10_000;
+const MAX_MEMBER_BYTES: usize = 4 << 20;
 
 pub(crate) const APPS: &[App] = &[
     App::new(

@@ -10,6 +10,7 @@ pub(crate) mod settings;
 mod strategy;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::ami::{Classes, Event};
 
@@ -76,6 +77,8 @@ pub(crate) struct Member {
     pub(crate) reason: Vec<u8>,
     pub(crate) ring_in_use: bool,
     pub(crate) wrapup: u64,
+    /// The user who has added it; `None` for the dialplan, the file and what was kept over a restart.
+    pub(crate) user: Option<Arc<[u8]>>,
 }
 
 impl Member {
@@ -98,6 +101,7 @@ impl Member {
             reason: Vec::new(),
             ring_in_use: true,
             wrapup: 0,
+            user: None,
         }
     }
 
