@@ -99,7 +99,11 @@ fn failed_logins_take_no_place() {
 fn more_places_than_there_is_room_for_are_not_promised() {
     let (_script, options) = limited("-n 200");
     let server = start_with(1000, &options);
-    assert!(server.log().contains("sessionlimit = 1000 is more than there is room for"), "{}", server.log_tail());
+    assert!(
+        server.log().contains("sessionlimit = 1000 is more than there is room for"),
+        "{}",
+        server.log_tail()
+    );
     let held = many(&server, 60, "");
     honest_people_get_in(&server);
     drop(held);

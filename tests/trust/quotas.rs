@@ -84,8 +84,9 @@ fn one_user_fills_no_table_of_states_or_members() {
     let states = |number: usize| set(&format!("DEVICE_STATE(Custom:low{number})"), "BUSY");
     assert_eq!(fill(&mut low, 11_000, states), 10_000);
     // Here it is the bytes.
-    let presences =
-        |number: usize| set(&format!("PRESENCE_STATE(CustomPresence:low{number:05})"), &format!("away,,{long}"));
+    let presences = |number: usize| {
+        set(&format!("PRESENCE_STATE(CustomPresence:low{number:05})"), &format!("away,,{long}"))
+    };
     let presences = fill(&mut low, 11_000, presences);
     assert!((8_900..9_300).contains(&presences), "{presences}");
     let shared = fill(&mut low, 11_000, |number| set(&format!("SHARED(low{number:05})"), &long));

@@ -77,12 +77,7 @@ impl ConnectionLimiter {
 
     /// Lets a connection in; `None` where `limit` are, or too many of its network, and each is being used or has come
     /// later and not had its first answer yet.
-    pub(super) fn enter(
-        &self,
-        stream: Arc<Stream>,
-        limit: usize,
-        arrival: Arrival,
-    ) -> Option<Place<'_>> {
+    pub(super) fn enter(&self, stream: Arc<Stream>, limit: usize, arrival: Arrival) -> Option<Place<'_>> {
         let network = Network::of(stream.peer().ip());
         let mut table = self.lock();
         // Behind a proxy on this machine stand many.
@@ -140,12 +135,7 @@ impl Table {
     /// has not asked for anything yet rather than one that has, and the oldest of them. A single place belongs to who
     /// has it, once it has been used. (http/session-limit.) Nor does one go that has come later than the one that wants
     /// its place and has not been answered yet: it would lose its place to those that came before it.
-    fn drop_one(
-        &mut self,
-        within: Option<Network>,
-        limit: usize,
-        arrival: Arrival,
-    ) -> Option<Arc<Stream>> {
+    fn drop_one(&mut self, within: Option<Network>, limit: usize, arrival: Arrival) -> Option<Arc<Stream>> {
         let may_go = |entry: &&Entry| {
             !entry.busy
                 && !entry.dropped.load(Ordering::Relaxed)

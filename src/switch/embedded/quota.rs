@@ -34,17 +34,11 @@ impl Taken {
     }
 
     fn plus(self, other: Taken) -> Taken {
-        Taken {
-            count: self.count.saturating_add(other.count),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
+        Taken { count: self.count.saturating_add(other.count), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
     fn minus(self, other: Taken) -> Taken {
-        Taken {
-            count: self.count.saturating_sub(other.count),
-            bytes: self.bytes.saturating_sub(other.bytes),
-        }
+        Taken { count: self.count.saturating_sub(other.count), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 
     /// How much one who has so much may take of what is free, so that at least as much is free then as the one has.

@@ -379,12 +379,7 @@ impl Engine {
     }
 
     /// Sets a presence, for a user or (`None`) the dialplan, and tells it; whether there was room.
-    pub(crate) fn set_presence(
-        &mut self,
-        provider: &[u8],
-        presence: Presence,
-        user: Option<&[u8]>,
-    ) -> bool {
+    pub(crate) fn set_presence(&mut self, provider: &[u8], presence: Presence, user: Option<&[u8]>) -> bool {
         let bytes = [provider, &presence.subtype, &presence.message].map(<[u8]>::len).iter().sum();
         if !self.states.presence_owners.set(provider.to_ascii_lowercase(), bytes, ROOM, user) {
             return false;

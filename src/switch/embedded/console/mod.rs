@@ -20,12 +20,7 @@ pub(super) enum Reread {
 }
 
 /// Runs a command for a user, if it is one of these.
-pub(super) fn run(
-    engine: &mut Engine,
-    user: &[u8],
-    words: &[&[u8]],
-    screen: &mut Screen,
-) -> Option<Outcome> {
+pub(super) fn run(engine: &mut Engine, user: &[u8], words: &[&[u8]], screen: &mut Screen) -> Option<Outcome> {
     let mut entries = TABLES.iter().copied().flatten();
     let (run, arguments) = entries.find_map(|(spec, run)| Some((run, spec.arguments(words)?)))?;
     engine.console_user = Some(user.into());
