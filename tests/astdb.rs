@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -233,7 +234,9 @@ impl Place {
         let (dir, ports) = (TempDir::new("amibox-astdb"), Ports::claim());
         let port = ports.of(Door::Ami);
         let general = format!("[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {port}\n");
-        dir.write("manager.conf", general + "[ops]\nsecret = s\nwrite = system,agent\n");
+        let path = dir.write("manager.conf", general + "[ops]\nsecret = s\nwrite = system,agent\n");
+        // What others may read is warned about, and the log is to be empty.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a file of our own");
         let state = dir.path().join("state/below");
         Place { dir, state, port, _ports: ports }
     }

