@@ -111,6 +111,13 @@ impl Decoder {
     }
 }
 
+/// A login may have been broken off: its secret is overwritten.
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        self.message.clear();
+    }
+}
+
 /// The text of a line: without the CR of its ending, and up to the first NUL. (session/nul-bytes, session/cr-only.)
 fn text_of(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -357,12 +357,29 @@ impl<'a> Connection<'a> {
     /// Fits the buffers to the traffic: a client that sends much gets a large one, an idle one keeps little.
     fn resize(&mut self, read: usize) {
         if self.filled == self.input.len() || read > self.input.len() / 2 {
-            self.input.resize((self.input.len() * 2).min(LARGE_INPUT), 0);
+            self.resize_input((self.input.len() * 2).min(LARGE_INPUT));
         } else if self.input.len() > SMALL_INPUT && read.max(self.filled) < SMALL_INPUT / 2 {
-            self.input.truncate(SMALL_INPUT);
-            self.input.shrink_to_fit();
+            self.resize_input(SMALL_INPUT);
         }
         self.out.shrink_to(self.input.len() / 2);
+    }
+
+    /// Moves what has arrived into a buffer of another size, and leaves no copy of a secret behind.
+    fn resize_input(&mut self, size: usize) {
+        if size == self.input.len() {
+            return;
+        }
+        let mut input = vec![0; size];
+        input[..self.filled].copy_from_slice(&self.input[..self.filled]);
+        self.input.zeroize();
+        self.input = input;
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        // A login may have been broken off.
+        self.input.zeroize();
     }
 }
 
