@@ -175,11 +175,8 @@ impl<'a> Connection<'a> {
             let open = self.answer()?;
             self.flush()?;
             if !open {
-                if self.session.may().is_some() {
-                    // Gone for everybody else before it lingers: its place is free. One that never logged in keeps its own
-                    // until it is gone, or else there could be any number of them.
-                    self.core.sessions.remove(self.session);
-                }
+                // Gone for everybody else before it lingers: its place is free. Only so many linger; others are closed.
+                self.core.sessions.remove(self.session);
                 if let Some(_place) = self.places.lingering() {
                     self.stream.finish();
                 }

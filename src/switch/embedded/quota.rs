@@ -20,10 +20,13 @@ pub(crate) struct Quota {
     pub(crate) users: HashMap<Arc<[u8]>, Taken>,
 }
 
+/// The user who holds an entry; `None` for the dialplan.
+type Holder = Option<Arc<[u8]>>;
+
 /// A table's entries with what each takes and whose it is (`None`: the dialplan's), for tables that do not remember that.
 #[derive(Debug)]
 pub(crate) struct Ledger<K> {
-    entries: HashMap<K, (Taken, Option<Arc<[u8]>>)>,
+    entries: HashMap<K, (Taken, Holder)>,
     quota: Quota,
 }
 
