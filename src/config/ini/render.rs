@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::scan::{Scanned, Scanner, trim};
+use super::scan::{Scanned, Scanner, trim, trim_start};
 use super::{Category, Document, Header, Include, MAX_LINE, Notes, Origin, Place, Variable};
 
 /// How a document is to be written.
@@ -95,36 +95,46 @@ impl Document {
             Item::Include(include) => &include.notes,
         };
         push_notes(out, &notes.above, headless);
-        let distance = match &entry.item {
+        let begun = out.len();
+        self.line(&entry.item, &notes.beside, true, out);
+        if out.len() - begun > MAX_LINE {
+            // One that just fitted would be skipped for its blanks.
+            out.truncate(begun);
+            self.line(&entry.item, &notes.beside, false, out);
+        }
+        out.push(b'\n');
+    }
+
+    /// What an entry says and the comment beside it, with blanks round its sign and before its comment or without.
+    fn line(&self, item: &Item, beside: &[u8], blanks: bool, out: &mut Vec<u8>) {
+        let distance: &[u8] = match item {
             Item::Header(category, header) => {
                 self.header(category, header, out);
-                " "
+                b" "
             }
             Item::Variable(variable) => {
-                let begun = out.len();
                 push_name(out, &variable.name);
-                let named = out.len();
-                let (sign, bare): (&[u8], &[u8]) =
-                    if variable.arrow { (b" => ", b"=>") } else { (b" = ", b"=") };
+                let sign: &[u8] = match (variable.arrow, blanks) {
+                    (false, true) => b" = ",
+                    (false, false) => b"=",
+                    (true, true) => b" => ",
+                    (true, false) => b"=>",
+                };
                 out.extend_from_slice(sign);
                 push_escaped(out, &variable.value);
-                if out.len() - begun + notes.beside.len() > MAX_LINE {
-                    // A line that just fitted would be skipped for the blanks.
-                    out.splice(named..named + sign.len(), bare.iter().copied());
-                }
                 // Its comment brings its blanks.
-                ""
+                b""
             }
             Item::Include(include) => {
                 push_escaped(out, &include.text);
-                " "
+                b" "
             }
         };
-        if !notes.beside.is_empty() {
-            out.extend_from_slice(distance.as_bytes());
-            out.extend_from_slice(&notes.beside);
+        match (beside.is_empty(), blanks) {
+            (true, _) => {}
+            (false, true) => out.extend_from_slice(&[distance, beside].concat()),
+            (false, false) => out.extend_from_slice(trim_start(beside)),
         }
-        out.push(b'\n');
     }
 
     fn header(&self, category: &Category, header: &Header, out: &mut Vec<u8>) {
