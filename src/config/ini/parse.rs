@@ -118,6 +118,12 @@ impl Parser<'_> {
             return Ok(());
         }
         let Scanned { mut text, carried, beside, opened } = scanner.line(line);
+        if line.len() > MAX_LINE && !trim(&text).is_empty() {
+            // What stands behind a block comment is as long, and would be skipped on a line of its own.
+            self.warn(cursor, format!("a line of {} bytes is skipped; at most {MAX_LINE} fit", line.len()));
+            cursor.above.push(line.to_vec());
+            return Ok(());
+        }
         if let Some(nul) = text.iter().position(|&b| b == 0) {
             self.warn(cursor, "a NUL byte: what follows it on this line is left out");
             text.truncate(nul);
